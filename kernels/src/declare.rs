@@ -1,0 +1,259 @@
+//! What a kernel says about itself: equation, parameters, fields, boundaries.
+//!
+//! Output: plain data that the job reader, the documentation and the checkpoint format share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A kernel's description for a grid of a given number of axes.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Name in the job file.
+    pub name: &'static str,
+    /// One line: what it computes.
+    pub title: &'static str,
+    /// The equation, in plain text.
+    pub equation: &'static str,
+    /// The scheme: order, levels in time, stencil.
+    pub scheme: &'static str,
+    /// The bound on the time step, in plain text.
+    pub bound: &'static str,
+    /// Author, title, year and chapter of the formula.
+    pub source: &'static str,
+    /// Fewest and most axes that it runs on.
+    pub axes: (usize, usize),
+    /// Parameters, by their names in `[kernel]`.
+    pub parameters: Vec<Parameter>,
+    /// Fields in slot order, by their names in `[fields]`.
+    pub fields: Vec<Field>,
+    /// True if the rate that bounds the time step reads components.
+    pub rate_of_state: bool,
+    /// True if coordinates may be in degrees.
+    pub degrees: bool,
+    /// Default time step where a job gives none.
+    pub default_dt: Option<f64>,
+}
+
+impl Declaration {
+    /// Slot of the field called `name`.
+    #[must_use]
+    pub fn slot(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// Slots and fields of role `role`, in order.
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = (usize, &Field)> {
+        self.fields.iter().enumerate().filter(move |(_, field)| field.role == role)
+    }
+}
+
+/// A number, word or list in `[kernel]`.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Key in `[kernel]`.
+    pub name: &'static str,
+    /// One line: what it is.
+    pub about: &'static str,
+    /// Unit, `"1"` where it has none.
+    pub unit: &'static str,
+    /// Type, range and default.
+    pub kind: ParameterKind,
+}
+
+/// Type of a parameter with what is allowed and its default.
+#[derive(Clone, Debug)]
+pub enum ParameterKind {
+    /// A finite number between two bounds, both included; without a default it must be given.
+    Number {
+        /// Value where the job gives none.
+        default: Option<f64>,
+        /// Least value.
+        least: f64,
+        /// Largest value.
+        most: f64,
+    },
+    /// One of some words.
+    Word {
+        /// Value where the job gives none.
+        default: &'static str,
+        /// Allowed words.
+        choices: &'static [&'static str],
+    },
+    /// A list of finite numbers.
+    List {
+        /// Value where the job gives none.
+        default: Vec<f64>,
+        /// How many there must be.
+        len: usize,
+    },
+}
+
+/// Value of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Of a [`ParameterKind::Number`].
+    Number(f64),
+    /// Of a [`ParameterKind::Word`].
+    Word(String),
+    /// Of a [`ParameterKind::List`].
+    List(Vec<f64>),
+}
+
+/// One field of a kernel: a slot.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Name in `[fields]`, outputs and checkpoints.
+    pub name: &'static str,
+    /// One line: what it is.
+    pub about: &'static str,
+    /// Unit in outputs, `"1"` where it has none.
+    pub unit: &'static str,
+    /// CF standard name, where there is one.
+    pub standard_name: Option<&'static str>,
+    /// What the engine does with it.
+    pub role: Role,
+    /// Value where a job gives none; `None`: required, unless the role makes it optional.
+    pub default: Option<f64>,
+    /// True if the job may leave it out without a default (the kernel then leaves out the term).
+    pub optional: bool,
+    /// Least value that makes sense; less is an error in the job's input.
+    pub least: f64,
+    /// How a wall mirrors it, for walls across each axis (slowest first, fastest last; as many as the grid has).
+    pub mirror: [Mirror; 4],
+    /// Axes along which its points lie half a cell beyond the cell centres.
+    pub half: [bool; 4],
+}
+
+impl Field {
+    /// A field at cell centres that walls mirror evenly, required in the job.
+    #[must_use]
+    pub fn new(name: &'static str, role: Role, unit: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            unit,
+            standard_name: None,
+            role,
+            default: None,
+            optional: false,
+            least: f64::NEG_INFINITY,
+            mirror: [Mirror::Even; 4],
+            half: [false; 4],
+        }
+    }
+
+    /// The same with a default value.
+    #[must_use]
+    pub fn or(self, default: f64) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    /// The same, optional: a job may leave the term out.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// The same, refused below `least`.
+    #[must_use]
+    pub fn at_least(self, least: f64) -> Self {
+        Self { least, ..self }
+    }
+
+    /// The same, mirrored with opposite sign by walls across `axis`.
+    #[must_use]
+    pub fn odd_across(mut self, axis: usize) -> Self {
+        self.mirror[axis] = Mirror::Odd;
+        self
+    }
+}
+
+/// What the engine does with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Evolves; stored in checkpoints; given in the job at the start.
+    Component,
+    /// Read only; given in the job as a number, formula or file.
+    Coefficient,
+    /// Read only; computed once by [`crate::Stencil::prepare`].
+    Prepared,
+    /// Passes values between the stages of a step.
+    Scratch,
+    /// Given at the start instead of components; read once by [`crate::Stencil::start`].
+    Start,
+    /// Computed for outputs by [`crate::Stencil::derive`].
+    Derived,
+}
+
+/// How a wall half a cell outside the last point mirrors a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mirror {
+    /// Same value beyond the wall.
+    Even,
+    /// Same value with opposite sign beyond the wall.
+    Odd,
+    /// Even, about the last point itself instead of the wall.
+    EvenAtPoint,
+    /// Odd, about the last point itself, which is zero.
+    OddAtPoint,
+}
+
+/// How a job gives a field.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Given {
+    /// Not at all.
+    Absent,
+    /// As one number for all points.
+    Number(f64),
+    /// As values that differ from point to point.
+    Varying,
+}
+
+/// All that a stencil's constants depend on.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Number of axes.
+    pub axes: usize,
+    /// Distance between points along each axis, slowest first, in metres (or degrees, where the kernel allows it).
+    pub spacing: Vec<f64>,
+    /// Time step in seconds.
+    pub dt: f64,
+    /// All declared parameters, defaults filled in.
+    pub parameters: BTreeMap<String, Value>,
+    /// How each slot is given.
+    pub given: Vec<Given>,
+    /// True if the axes are latitude and longitude in degrees.
+    pub degrees: bool,
+}
+
+impl Setup {
+    /// Number parameter `name`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel did not declare it as a number: a kernel's own mistake.
+    #[must_use]
+    pub fn number(&self, name: &str) -> f64 {
+        match self.parameters.get(name) {
+            Some(Value::Number(value)) => *value,
+            other => panic!("kernel asks for number parameter {name}, declared is {other:?}"),
+        }
+    }
+}
+
+/// A parameter out of its range, or a combination that makes no sense.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KernelError {
+    /// Key in `[kernel]` or `[fields]`.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.problem)
+    }
+}
+
+impl std::error::Error for KernelError {}

@@ -1,0 +1,16 @@
+//! Stencil kernels of Ringfort: pure arithmetic over a lane type, one kernel per file.
+//!
+//! A kernel says what happens at one point; the engine decides where, when and on how many values at once. See
+//! [`Stencil`] for the shape and [`heat`] for the shortest complete example. No I/O, no unsafe.
+
+#![forbid(unsafe_code)]
+
+mod declare;
+pub mod heat;
+mod lane;
+mod stencil;
+
+pub use declare::{Declaration, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value};
+pub use heat::Heat;
+pub use lane::{Lane, Mask, Real};
+pub use stencil::{Build, Cell, Kernel, Near, Stencil};

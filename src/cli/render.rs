@@ -1,0 +1,16 @@
+//! `ringfort render`.
+
+use crate::exit::{Exit, Failure};
+
+/// Help line of render.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Any error of the command, with its exit code.
+pub fn run(_args: &Args) -> Result<Exit, Failure> {
+    super::absent("render")
+}

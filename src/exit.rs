@@ -1,0 +1,48 @@
+//! How a command ends: exit codes with their meaning, and errors with theirs.
+
+use std::error::Error;
+use std::fmt;
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All done.
+    Done = 0,
+    /// `checkpoint diff` found a difference.
+    Different = 1,
+    /// Job or usage error; also: folder in use, nothing to restart from.
+    Usage = 2,
+    /// NaN, overflow or a time step beyond the bound; no checkpoint was written from it.
+    Diverged = 3,
+    /// Damaged data.
+    Damaged = 4,
+    /// The last checkpoint could not be written.
+    Unsaved = 74,
+    /// A peer was lost: restart me.
+    PeerLost = 75,
+    /// Stopped early on purpose, after a checkpoint.
+    Stopped = 85,
+}
+
+/// An error with the exit code that it ends in.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub exit: Exit,
+    /// What happened, to what, what to do.
+    pub report: miette::Report,
+}
+
+impl Failure {
+    /// `error` as the end of the command with code `exit`; keeps its sources.
+    pub fn new(exit: Exit, error: impl Error + Send + Sync + 'static) -> Self {
+        Self { exit, report: miette::IntoDiagnostic::into_diagnostic(Err::<(), _>(error)).expect_err("an error") }
+    }
+
+    /// A usage error in plain words.
+    #[must_use]
+    pub fn usage(words: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, report: miette::miette!("{words}") }
+    }
+}

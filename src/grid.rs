@@ -1,0 +1,177 @@
+//! The grid: axes, sides, boxes of cells. Pure integers and coordinates.
+//!
+//! Everything inside has four axes, slowest first; a grid of fewer axes has leading axes of one point. So loops are
+//! uniform, and the fastest axis is always the last. [`Grid::axes`] says how many the job has.
+
+/// Number of axes that arrays and loops have.
+pub const AXES: usize = 4;
+
+/// Cells along each axis.
+pub type Extents = [usize; AXES];
+
+/// One end of an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where indices begin.
+    Low,
+    /// Where indices end.
+    High,
+}
+
+impl Side {
+    /// Both sides, low first.
+    pub const BOTH: [Side; 2] = [Side::Low, Side::High];
+
+    /// The other end.
+    #[must_use]
+    pub fn other(self) -> Side {
+        match self {
+            Side::Low => Side::High,
+            Side::High => Side::Low,
+        }
+    }
+}
+
+/// What lies beyond one side of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// The other end of the axis.
+    Periodic,
+    /// A mirror, half a cell outside the last point.
+    Wall,
+    /// Nothing: the last point keeps its initial value.
+    Fixed,
+    /// The same value as at the last point.
+    Open,
+}
+
+/// Unit of the coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Units {
+    /// Metres.
+    Metres,
+    /// Degrees of latitude and longitude.
+    Degrees,
+}
+
+/// The global grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grid {
+    /// Number of axes of the job, 1 to 4.
+    pub axes: usize,
+    /// Points along each axis.
+    pub points: Extents,
+    /// Distance between points along each axis.
+    pub spacing: [f64; AXES],
+    /// Coordinate of point 0 along each axis.
+    pub origin: [f64; AXES],
+    /// Unit of spacing and origin.
+    pub units: Units,
+    /// Low and high boundary of each axis.
+    pub boundary: [[Boundary; 2]; AXES],
+}
+
+impl Grid {
+    /// First axis that the job has; the axes before it have one point.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        AXES - self.axes
+    }
+
+    /// Name of `axis` (0 to 3): `w`, `z`, `y`, `x`, or `lat` and `lon` in degrees.
+    #[must_use]
+    pub fn name(&self, axis: usize) -> &'static str {
+        match (self.units, axis) {
+            (Units::Degrees, 2) => "lat",
+            (Units::Degrees, 3) => "lon",
+            (Units::Metres | Units::Degrees, axis) => ["w", "z", "y", "x"][axis],
+        }
+    }
+
+    /// Unit of coordinates along `axis`, as CF writes it.
+    #[must_use]
+    pub fn unit(&self, axis: usize) -> &'static str {
+        match (self.units, axis) {
+            (Units::Degrees, 2) => "degrees_north",
+            (Units::Degrees, 3) => "degrees_east",
+            (Units::Metres | Units::Degrees, _) => "m",
+        }
+    }
+
+    /// Coordinate of point `index` along `axis`.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
+    pub fn coordinate(&self, axis: usize, index: usize) -> f64 {
+        self.origin[axis] + self.spacing[axis] * index as f64
+    }
+
+    /// True if `axis` wraps around.
+    #[must_use]
+    pub fn periodic(&self, axis: usize) -> bool {
+        self.boundary[axis][0] == Boundary::Periodic
+    }
+
+    /// All points.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        Region { start: [0; AXES], extent: self.points }
+    }
+
+    /// The last `axes` entries of `values`: those that the job has.
+    #[must_use]
+    pub fn own<'a, T>(&self, values: &'a [T; AXES]) -> &'a [T] {
+        &values[self.first()..]
+    }
+}
+
+/// A box of cells, in global indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Region {
+    /// First cell along each axis.
+    pub start: Extents,
+    /// Cells along each axis.
+    pub extent: Extents,
+}
+
+impl Region {
+    /// Number of cells.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.extent.iter().product()
+    }
+
+    /// First index past the box along `axis`.
+    #[must_use]
+    pub fn end(&self, axis: usize) -> usize {
+        self.start[axis] + self.extent[axis]
+    }
+
+    /// Cells in both boxes, if any.
+    #[must_use]
+    pub fn intersection(&self, other: &Region) -> Option<Region> {
+        let mut both = *self;
+        for axis in 0..AXES {
+            both.start[axis] = self.start[axis].max(other.start[axis]);
+            let end = self.end(axis).min(other.end(axis));
+            both.extent[axis] = end.checked_sub(both.start[axis]).filter(|&cells| cells > 0)?;
+        }
+        Some(both)
+    }
+
+    /// Starts of all rows (runs along the last axis), as indices of the first three axes, in memory order.
+    pub fn rows(&self) -> impl Iterator<Item = [usize; 3]> + use<> {
+        let Region { start: s, extent: e } = *self;
+        (s[0]..s[0] + e[0])
+            .flat_map(move |w| (s[1]..s[1] + e[1]).flat_map(move |z| (s[2]..s[2] + e[2]).map(move |y| [w, z, y])))
+    }
+
+    /// Position of `cell` among the cells of this box in memory order.
+    #[must_use]
+    pub fn offset(&self, cell: Extents) -> usize {
+        let mut offset = 0;
+        for axis in 0..AXES {
+            offset = offset * self.extent[axis] + (cell[axis] - self.start[axis]);
+        }
+        offset
+    }
+}

@@ -1,0 +1,4 @@
+//! x
+/// A formula.
+#[derive(Clone, Debug)]
+pub struct Formula;

@@ -1,0 +1,4 @@
+//! x
+/// An array in a file.
+#[derive(Clone, Debug)]
+pub struct Input;
