@@ -1,1 +1,358 @@
-//! x
+//! T steps of a kernel over a block: the one primitive; the only user of rayon.
+//!
+//! Input: a block whose halo is `T` steps deep. Output: the block `T` steps later. Invariant: the result is a function
+//! of the block and its halo alone; tiles, threads and the order of points change no bit.
+//!
+//! Each stage is computed on the own cells and as much of the halo as the stages that follow need, so that one
+//! exchange serves `T` steps. Cells beyond a boundary of the grid are filled before each stage.
+
+mod boundary;
+pub mod footprint;
+mod lanes;
+pub mod library;
+pub mod program;
+
+use rayon::ThreadPool;
+use ringfort_kernels::{Declaration, Given, Real, Role};
+
+use crate::field::{Fields, Layout, Span};
+use crate::grid::{AXES, Grid, Region};
+use boundary::Edges;
+use footprint::PassFootprint;
+pub use lanes::Simd;
+use program::{Pass, Program, View};
+
+/// Tiles that each thread gets in a stage, so that a late thread costs little.
+const TILES_PER_THREAD: usize = 4;
+/// Pieces of a block's interior between which messages are poked.
+const PIECES: usize = 8;
+
+/// Advances one block of the grid.
+pub struct Engine<T: Real> {
+    program: Box<dyn Program<T>>,
+    declaration: Declaration,
+    given: Vec<Given>,
+    edges: Edges,
+    pool: Option<ThreadPool>,
+}
+
+/// What happens between pieces of the interior while the halo is on its way.
+pub trait Arrival<T: Real> {
+    /// What can go wrong.
+    type Error;
+
+    /// Moves messages on; with `finish` returns only when the halo of `fields` is there.
+    ///
+    /// # Errors
+    ///
+    /// If the halo cannot arrive.
+    fn poke(&mut self, fields: &mut Fields<T>, finish: bool) -> Result<(), Self::Error>;
+}
+
+/// A halo that is there already.
+pub struct Arrived;
+
+impl<T: Real> Arrival<T> for Arrived {
+    type Error = std::convert::Infallible;
+
+    fn poke(&mut self, _: &mut Fields<T>, _: bool) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+impl<T: Real> Engine<T> {
+    /// An engine for `block` of `grid`, on `threads` threads.
+    ///
+    /// # Errors
+    ///
+    /// If the threads cannot be started.
+    pub fn new(
+        program: Box<dyn Program<T>>,
+        declaration: Declaration,
+        given: Vec<Given>,
+        (grid, block): (&Grid, &Region),
+        threads: usize,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = match threads {
+            0 | 1 => None,
+            threads => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?),
+        };
+        Ok(Self { program, declaration, given, edges: Edges::new(grid, block), pool })
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub fn program(&self) -> &dyn Program<T> {
+        self.program.as_ref()
+    }
+
+    /// Halo cells along each axis that `steps` steps without an exchange need.
+    #[must_use]
+    pub fn halo(&self, steps: usize) -> [usize; AXES] {
+        let step = self.program.footprint().step_radius();
+        let pass = self.program.footprint().pass_radius();
+        std::array::from_fn(|axis| match self.edges.open_axis(axis) {
+            true => (step[axis] * steps).max(pass[axis]),
+            false => pass[axis],
+        })
+    }
+
+    /// Storage for a block of `extent` cells with a halo for `steps` steps: all components, and the coefficients and
+    /// intermediate fields that the kernel uses. Coefficients given as one number take one row.
+    #[must_use]
+    pub fn allocate(&self, extent: [usize; AXES], steps: usize) -> Fields<T> {
+        let footprint = self.program.footprint();
+        let mut fields = Fields::new(Layout::new(extent, self.halo(steps)), self.declaration.fields.len());
+        for (slot, field) in self.declaration.fields.iter().enumerate() {
+            match (field.role, self.given[slot]) {
+                (Role::Component, _) => fields.allocate(slot, footprint.needs_second_level(slot)),
+                (Role::Scratch | Role::Prepared, _) if footprint.uses(slot) => {
+                    fields.allocate(slot, footprint.needs_second_level(slot));
+                }
+                (Role::Coefficient, Given::Number(value)) => fields.set_constant(slot, T::of(value)),
+                (Role::Coefficient, Given::Varying) => fields.allocate(slot, false),
+                (Role::Start, Given::Number(_) | Given::Varying) => fields.allocate(slot, false),
+                _ => {}
+            }
+        }
+        fields
+    }
+
+    /// Values of memory that [`Engine::allocate`] takes, without allocating.
+    #[must_use]
+    pub fn bytes(&self, extent: [usize; AXES], steps: usize) -> usize {
+        let footprint = self.program.footprint();
+        let one = Layout::new(extent, self.halo(steps)).bytes(T::BYTES);
+        let levels = |slot| if footprint.needs_second_level(slot) { 2 } else { 1 };
+        self.declaration
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(slot, field)| match (field.role, self.given[slot]) {
+                (Role::Component, _) => levels(slot) * one,
+                (Role::Scratch | Role::Prepared, _) if footprint.uses(slot) => levels(slot) * one,
+                (Role::Coefficient | Role::Start, Given::Varying) | (Role::Start, Given::Number(_)) => one,
+                _ => 0,
+            })
+            .sum()
+    }
+
+    /// Slots of role `role` that have a value per cell.
+    #[must_use]
+    pub fn full_slots(&self, fields: &Fields<T>, role: Role) -> Vec<usize> {
+        self.declaration.of_role(role).map(|(slot, _)| slot).filter(|&slot| fields.is_full(slot)).collect()
+    }
+
+    /// Fills the cells of `slots` beyond the grid's boundaries, as deep as the halo is there.
+    pub fn fill_boundary(&self, fields: &mut Fields<T>, slots: &[usize]) {
+        let all = fields.layout().all();
+        let halo = fields.layout().halo;
+        for &slot in slots {
+            self.edges.fill(fields, slot, &self.declaration.fields[slot], &all, &halo);
+        }
+    }
+
+    /// Runs a pass that is not a stage on the own cells.
+    pub fn once(&self, fields: &mut Fields<T>, pass: Pass) {
+        let own = fields.layout().own();
+        self.pass(fields, pass, &self.pass_footprint(pass).clone(), &own);
+    }
+
+    fn pass_footprint(&self, pass: Pass) -> &PassFootprint {
+        let footprint = self.program.footprint();
+        match pass {
+            Pass::Stage(stage) => &footprint.stages[stage],
+            Pass::Prepare => &footprint.prepare,
+            Pass::Start => &footprint.start,
+        }
+    }
+
+    /// `steps` steps of the block; its halo must hold [`Engine::halo`] of as many steps of present values.
+    ///
+    /// # Panics
+    ///
+    /// If the halo is not deep enough.
+    pub fn advance(&self, fields: &mut Fields<T>, steps: usize) {
+        let Ok(()) = self.advance_while(fields, steps, &mut Arrived);
+    }
+
+    /// `steps` steps of the block while its halo arrives: the interior of the first stage goes first.
+    ///
+    /// # Errors
+    ///
+    /// What `arrival` fails with.
+    ///
+    /// # Panics
+    ///
+    /// If the halo is not deep enough.
+    pub fn advance_while<A: Arrival<T>>(
+        &self,
+        fields: &mut Fields<T>,
+        steps: usize,
+        arrival: &mut A,
+    ) -> Result<(), A::Error> {
+        let needed = self.halo(steps);
+        assert!((0..AXES).all(|axis| needed[axis] <= fields.layout().halo[axis]), "halo for fewer than {steps} steps");
+        let step_radius = self.program.footprint().step_radius();
+        let mut margin = step_radius.map(|cells| cells * steps);
+        let stages = self.program.footprint().stages.len();
+        let mut waiting = true;
+        for _ in 0..steps {
+            for stage in 0..stages {
+                let pass = &self.program.footprint().stages[stage];
+                let radius = pass.radius();
+                let mut interior = None;
+                if waiting {
+                    interior = self.interior_first(fields, stage, arrival)?;
+                    arrival.poke(fields, true)?;
+                    waiting = false;
+                }
+                let before = self.edges.reach(fields.layout(), &margin);
+                for axis in 0..AXES {
+                    margin[axis] -= radius[axis];
+                }
+                let after = self.edges.reach(fields.layout(), &margin);
+                self.stage(fields, stage, (&before, &after), interior);
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the cells of the first stage that need no halo, if that leaves what is being sent untouched.
+    fn interior_first<A: Arrival<T>>(
+        &self,
+        fields: &mut Fields<T>,
+        stage: usize,
+        arrival: &mut A,
+    ) -> Result<Option<Span>, A::Error> {
+        let pass = &self.program.footprint().stages[stage];
+        if pass.writes.iter().any(|&slot| !pass.spreads(slot) && self.evolves(slot)) {
+            return Ok(None);
+        }
+        let radius = pass.radius();
+        let mut interior = fields.layout().own();
+        for axis in 0..AXES {
+            interior.low[axis] += radius[axis].cast_signed();
+            interior.high[axis] -= radius[axis].cast_signed();
+        }
+        if interior.cells() == 0 {
+            return Ok(None);
+        }
+        for piece in pieces(&interior, PIECES) {
+            arrival.poke(fields, false)?;
+            self.pass(fields, Pass::Stage(stage), pass, &piece);
+        }
+        Ok(Some(interior))
+    }
+
+    fn evolves(&self, slot: usize) -> bool {
+        self.declaration.fields[slot].role == Role::Component
+    }
+
+    /// One stage: fills what lies beyond boundaries, computes `after` (but for `done`), keeps what boundaries hold.
+    fn stage(&self, fields: &mut Fields<T>, stage: usize, (before, after): (&Span, &Span), done: Option<Span>) {
+        let pass = &self.program.footprint().stages[stage];
+        for (slot, reach) in &pass.reads {
+            let field = &self.declaration.fields[*slot];
+            if matches!(field.role, Role::Component | Role::Scratch) {
+                self.edges.fill(fields, *slot, field, before, reach);
+            }
+        }
+        let held = self.edges.hold(fields, &pass.writes, &self.declaration, after);
+        match done {
+            None => self.pass(fields, Pass::Stage(stage), pass, after),
+            Some(done) => {
+                for shell in shells(after, &done) {
+                    self.pass(fields, Pass::Stage(stage), pass, &shell);
+                }
+            }
+        }
+        for &slot in &pass.writes {
+            if pass.spreads(slot) {
+                fields.swap(slot);
+            }
+        }
+        for (slot, span, values) in held {
+            fields.write(slot, &span, &values);
+        }
+    }
+
+    /// Runs `pass` on `span`, in tiles on all threads.
+    #[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
+    fn pass(&self, fields: &mut Fields<T>, pass: Pass, footprint: &PassFootprint, span: &Span) {
+        let view = View::new(fields, self.declaration.fields.len(), footprint);
+        match &self.pool {
+            // SAFETY: the view is made of `fields`, which is borrowed; one thread runs.
+            None => unsafe { self.program.run(pass, &view, span) },
+            Some(pool) => pool.install(|| {
+                use rayon::prelude::*;
+                let tiles = pool.current_num_threads() * TILES_PER_THREAD;
+                // SAFETY: as above, and tiles have no common cells.
+                tile_indices(span, tiles)
+                    .into_par_iter()
+                    .for_each(|index| unsafe { self.program.run(pass, &view, &tile(span, tiles, index)) });
+            }),
+        }
+    }
+
+    /// The largest rate of the own cells, which bounds the time step, and where: `dt * rate <= 1`. NaN if some rate is.
+    pub fn largest_rate(&self, fields: &mut Fields<T>) -> (f64, [usize; AXES]) {
+        let own = fields.layout().own();
+        let mut largest = (f64::NEG_INFINITY, [0; AXES]);
+        let mut rates = vec![T::default(); own.extent(3) * own.extent(2)];
+        for w in own.low[0]..own.high[0] {
+            for z in own.low[1]..own.high[1] {
+                let plane = own.with(0, w, w + 1).with(1, z, z + 1);
+                self.program.rates(fields, &plane, &mut rates);
+                for (index, rate) in rates.iter().enumerate() {
+                    let rate = rate.to_f64();
+                    if rate > largest.0 || (rate.is_nan() && !largest.0.is_nan()) {
+                        let (y, x) = (index / own.extent(3), index % own.extent(3));
+                        largest = (rate, [w.unsigned_abs(), z.unsigned_abs(), y, x]);
+                    }
+                }
+            }
+        }
+        largest
+    }
+}
+
+/// The slowest axis with enough cells to cut into `count` pieces, else the one with the most cells; the fastest axis
+/// only where no other has more than one cell.
+fn cut_axis(span: &Span, count: usize) -> usize {
+    let slow = (0..AXES - 1).find(|&axis| span.extent(axis) >= count);
+    let most = (0..AXES - 1).max_by_key(|&axis| span.extent(axis)).filter(|&axis| span.extent(axis) > 1);
+    slow.or(most).unwrap_or(AXES - 1)
+}
+
+fn tile_indices(span: &Span, tiles: usize) -> std::ops::Range<usize> {
+    let axis = cut_axis(span, tiles);
+    let least = if axis == AXES - 1 { 512 } else { 1 };
+    0..tiles.min(span.extent(axis).div_ceil(least))
+}
+
+/// Tile `index` of `span`; the tiles of all indices in [`tile_indices`] are disjoint and make up the span.
+fn tile(span: &Span, tiles: usize, index: usize) -> Span {
+    let axis = cut_axis(span, tiles);
+    let count = tile_indices(span, tiles).len();
+    let extent = span.extent(axis);
+    let at = |index: usize| span.low[axis] + (extent * index / count).cast_signed();
+    span.with(axis, at(index), at(index + 1))
+}
+
+fn pieces(span: &Span, count: usize) -> impl Iterator<Item = Span> + use<> {
+    let span = *span;
+    tile_indices(&span, count).map(move |index| tile(&span, count, index))
+}
+
+/// `outer` without `inner`, as disjoint boxes, at most two per axis.
+fn shells(outer: &Span, inner: &Span) -> impl Iterator<Item = Span> + use<> {
+    let mut rest = *outer;
+    let inner = *inner;
+    (0..AXES).flat_map(move |axis| {
+        let low = rest.with(axis, rest.low[axis], inner.low[axis]);
+        let high = rest.with(axis, inner.high[axis], rest.high[axis]);
+        rest = rest.with(axis, inner.low[axis], inner.high[axis]);
+        [low, high].into_iter().filter(|shell| shell.cells() > 0)
+    })
+}

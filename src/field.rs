@@ -1,1 +1,303 @@
-//! x
+//! One block of a tensor field with its halo: owns the memory.
+//!
+//! Input: extents of a block and halo widths. Output: storage per slot, read and written by box.
+//! Invariant: every index that a [`Span`] inside the layout names lies inside the storage.
+
+use aligned_vec::{AVec, ConstAlign};
+use ringfort_kernels::Real;
+
+use crate::grid::{AXES, Extents};
+
+/// Values per cache line at the smaller precision: rows begin at multiples of it.
+const LINE: usize = 16;
+
+/// Values aligned to cache lines.
+type Values<T> = AVec<T, ConstAlign<64>>;
+
+/// A box of cells relative to a block's first cell; halo cells below it have negative indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First cell along each axis.
+    pub low: [isize; AXES],
+    /// First cell past the box along each axis.
+    pub high: [isize; AXES],
+}
+
+impl Span {
+    /// A block's own cells.
+    #[must_use]
+    pub fn own(extent: Extents) -> Self {
+        Self { low: [0; AXES], high: extent.map(usize::cast_signed) }
+    }
+
+    /// Cells along `axis`, 0 if the box is empty there.
+    #[must_use]
+    pub fn extent(&self, axis: usize) -> usize {
+        usize::try_from(self.high[axis] - self.low[axis]).unwrap_or(0)
+    }
+
+    /// Number of cells.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        (0..AXES).map(|axis| self.extent(axis)).product()
+    }
+
+    /// The same box with other bounds along `axis`.
+    #[must_use]
+    pub fn with(mut self, axis: usize, low: isize, high: isize) -> Self {
+        self.low[axis] = low;
+        self.high[axis] = high;
+        self
+    }
+
+    /// True if `other` lies within this box.
+    #[must_use]
+    pub fn holds(&self, other: &Span) -> bool {
+        (0..AXES).all(|axis| self.low[axis] <= other.low[axis] && other.high[axis] <= self.high[axis])
+    }
+
+    /// Calls `row` with the first cell of each row, in memory order.
+    pub fn each_row(&self, mut row: impl FnMut([isize; AXES])) {
+        let [_, _, _, x] = self.low;
+        for w in self.low[0]..self.high[0] {
+            for z in self.low[1]..self.high[1] {
+                for y in self.low[2]..self.high[2] {
+                    row([w, z, y, x]);
+                }
+            }
+        }
+    }
+}
+
+/// Where the cells of a block with halo lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Own cells along each axis.
+    pub extent: Extents,
+    /// Halo cells along each axis, on both sides.
+    pub halo: Extents,
+    /// Values to skip to the next cell along each axis.
+    pub stride: [isize; AXES],
+    /// Position of the first own cell.
+    origin: isize,
+    /// Values in all.
+    len: usize,
+}
+
+impl Layout {
+    /// Layout of a block of `extent` cells with `halo` cells on both sides of each axis. Rows begin at a cache line.
+    #[must_use]
+    pub fn new(extent: Extents, halo: Extents) -> Self {
+        let before = halo[3].next_multiple_of(LINE);
+        let row = (before + extent[3] + halo[3]).next_multiple_of(LINE);
+        let y = row;
+        let z = y * (extent[2] + 2 * halo[2]);
+        let w = z * (extent[1] + 2 * halo[1]);
+        let len = w * (extent[0] + 2 * halo[0]);
+        let stride = [w, z, y, 1].map(usize::cast_signed);
+        let origin = (halo[0] * w + halo[1] * z + halo[2] * y + before).cast_signed();
+        Self { extent, halo, stride, origin, len }
+    }
+
+    /// Own cells.
+    #[must_use]
+    pub fn own(&self) -> Span {
+        Span::own(self.extent)
+    }
+
+    /// Own cells and halo.
+    #[must_use]
+    pub fn all(&self) -> Span {
+        let mut span = self.own();
+        for axis in 0..AXES {
+            span.low[axis] -= self.halo[axis].cast_signed();
+            span.high[axis] += self.halo[axis].cast_signed();
+        }
+        span
+    }
+
+    /// Position of `cell` in memory.
+    #[must_use]
+    pub fn at(&self, cell: [isize; AXES]) -> isize {
+        self.origin + (0..AXES).map(|axis| cell[axis] * self.stride[axis]).sum::<isize>()
+    }
+
+    /// Bytes of one field of values of `bytes` bytes.
+    #[must_use]
+    pub fn bytes(&self, bytes: usize) -> usize {
+        self.len * bytes
+    }
+}
+
+/// Storage of one slot.
+#[derive(Debug)]
+enum Storage<T> {
+    /// The kernel does not use it.
+    Absent,
+    /// The same value everywhere: one row of it.
+    Row(Values<T>),
+    /// One value per cell; a second level where a stage cannot write in place.
+    Full { now: Values<T>, spare: Option<Values<T>> },
+}
+
+/// All fields of one block.
+#[derive(Debug)]
+pub struct Fields<T: Real> {
+    layout: Layout,
+    slots: Vec<Storage<T>>,
+}
+
+/// Base address of a slot's own cell 0 and its strides; strides are 0 where the slot has the same value everywhere.
+pub(crate) struct Base<T> {
+    pub(crate) now: *mut T,
+    pub(crate) spare: *mut T,
+    pub(crate) stride: [isize; AXES],
+}
+
+impl<T: Real> Fields<T> {
+    /// Room for `slots` slots, all absent.
+    #[must_use]
+    pub fn new(layout: Layout, slots: usize) -> Self {
+        Self { layout, slots: (0..slots).map(|_| Storage::Absent).collect() }
+    }
+
+    /// Where cells lie.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Gives `slot` storage for a value per cell, all zero, and a second level if `spare`.
+    pub fn allocate(&mut self, slot: usize, spare: bool) {
+        let zeros = || AVec::from_iter(64, std::iter::repeat_n(T::default(), self.layout.len));
+        self.slots[slot] = Storage::Full { now: zeros(), spare: spare.then(zeros) };
+    }
+
+    /// Gives `slot` the same value everywhere.
+    pub fn set_constant(&mut self, slot: usize, value: T) {
+        let row = self.layout.stride[2].unsigned_abs();
+        self.slots[slot] = Storage::Row(AVec::from_iter(64, std::iter::repeat_n(value, row)));
+    }
+
+    /// Frees `slot`.
+    pub fn release(&mut self, slot: usize) {
+        self.slots[slot] = Storage::Absent;
+    }
+
+    /// Number of slots.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// True if `slot` has a value per cell.
+    #[must_use]
+    pub fn is_full(&self, slot: usize) -> bool {
+        matches!(self.slots[slot], Storage::Full { .. })
+    }
+
+    /// Makes the level that was written the present one.
+    ///
+    /// # Panics
+    ///
+    /// If `slot` has no second level.
+    pub fn swap(&mut self, slot: usize) {
+        match &mut self.slots[slot] {
+            Storage::Full { now, spare: Some(spare) } => std::mem::swap(now, spare),
+            Storage::Full { spare: None, .. } | Storage::Row(_) | Storage::Absent => {
+                panic!("slot {slot} has no second level")
+            }
+        }
+    }
+
+    /// Copies the values of `slot` in `span` to `out`, in memory order.
+    ///
+    /// # Panics
+    ///
+    /// If `span` leaves the layout, `out` has another length, or the slot is absent.
+    pub fn read(&self, slot: usize, span: &Span, out: &mut [T]) {
+        assert!(self.layout.all().holds(span), "{span:?} leaves {:?}", self.layout);
+        assert_eq!(span.cells(), out.len());
+        let width = span.extent(3);
+        match &self.slots[slot] {
+            Storage::Absent => panic!("slot {slot} is absent"),
+            Storage::Row(values) => out.fill(values[0]),
+            Storage::Full { now, .. } if width > 0 => {
+                let mut rows = out.chunks_exact_mut(width);
+                span.each_row(|cell| {
+                    let at = self.layout.at(cell).cast_unsigned();
+                    if let Some(row) = rows.next() {
+                        row.copy_from_slice(&now[at..at + width]);
+                    }
+                });
+            }
+            Storage::Full { .. } => {}
+        }
+    }
+
+    /// Sets the values of `slot` in `span` from `values`, in memory order.
+    ///
+    /// # Panics
+    ///
+    /// If `span` leaves the layout, `values` has another length, or the slot has no value per cell.
+    pub fn write(&mut self, slot: usize, span: &Span, values: &[T]) {
+        assert!(self.layout.all().holds(span), "{span:?} leaves {:?}", self.layout);
+        assert_eq!(span.cells(), values.len());
+        let width = span.extent(3);
+        let Storage::Full { now, .. } = &mut self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        if width == 0 {
+            return;
+        }
+        let mut rows = values.chunks_exact(width);
+        span.each_row(|cell| {
+            let at = self.layout.at(cell).cast_unsigned();
+            if let Some(row) = rows.next() {
+                now[at..at + width].copy_from_slice(row);
+            }
+        });
+    }
+
+    /// Copies the plane `from` of `slot` to the plane `to` along `axis`, for the cells of `across` (whose bounds along
+    /// `axis` do not matter), with opposite sign if `negate`.
+    ///
+    /// # Panics
+    ///
+    /// If a plane leaves the layout.
+    pub fn copy_plane(&mut self, slot: usize, axis: usize, from: isize, to: isize, across: &Span, negate: bool) {
+        let target = across.with(axis, to, to + 1);
+        let source = across.with(axis, from, from + 1);
+        assert!(self.layout.all().holds(&target) && self.layout.all().holds(&source), "plane leaves the block");
+        let Storage::Full { now, .. } = &mut self.slots[slot] else { return };
+        let width = target.extent(3);
+        let shift = (from - to) * self.layout.stride[axis];
+        target.each_row(|cell| {
+            let at = self.layout.at(cell);
+            let (to, from) = (at.cast_unsigned(), (at + shift).cast_unsigned());
+            if negate {
+                for x in 0..width {
+                    now[to + x] = -now[from + x];
+                }
+            } else {
+                now.copy_within(from..from + width, to);
+            }
+        });
+    }
+
+    /// Addresses of `slot`; null where absent.
+    pub(crate) fn base(&mut self, slot: usize) -> Base<T> {
+        let origin = self.layout.origin;
+        match &mut self.slots[slot] {
+            Storage::Absent => Base { now: std::ptr::null_mut(), spare: std::ptr::null_mut(), stride: [0; AXES] },
+            Storage::Row(values) => {
+                let start = origin % self.layout.stride[2];
+                let now = values.as_mut_ptr().wrapping_offset(start);
+                Base { now, spare: std::ptr::null_mut(), stride: [0, 0, 0, 1] }
+            }
+            Storage::Full { now, spare } => Base {
+                now: now.as_mut_ptr().wrapping_offset(origin),
+                spare: spare.as_mut().map_or(std::ptr::null_mut(), |s| s.as_mut_ptr().wrapping_offset(origin)),
+                stride: self.layout.stride,
+            },
+        }
+    }
+}

@@ -1,1 +1,129 @@
-//! x
+//! The plan: where rounds end, and what is due there. A pure function of the job, the same in both modes.
+//!
+//! Input: a job. Output: rounds. Invariant: rounds end at multiples of T from step 0 and wherever something is due, so a
+//! restart walks the same plan from the middle.
+
+use crate::job::{Every, Job};
+
+/// Steps after which the state is looked at even if nothing else is due.
+pub const SCAN_EVERY: u64 = 1000;
+
+/// Where rounds end and what is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Last step.
+    pub steps: u64,
+    /// Most steps in a round.
+    pub round: u64,
+    /// Steps between checkpoints, where the job counts them in steps.
+    pub checkpoint: Option<u64>,
+    /// Steps between each image.
+    pub images: Vec<u64>,
+}
+
+/// What is due at the end of a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Write a checkpoint.
+    pub checkpoint: bool,
+    /// Look for values that are not numbers.
+    pub scan: bool,
+    /// Images to draw, by their number in the job.
+    pub images: Vec<usize>,
+}
+
+/// Steps between two looks at anything but the halo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Step that it starts from.
+    pub start: u64,
+    /// Step that it ends at.
+    pub end: u64,
+    /// What is due at its end.
+    pub due: Due,
+}
+
+impl Round {
+    /// Steps in the round.
+    ///
+    /// # Panics
+    ///
+    /// Never: a round is no longer than T, a `usize`.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        usize::try_from(self.end - self.start).expect("a round is no longer than T")
+    }
+}
+
+impl Plan {
+    /// Plan of `job` with at most `round` steps in a round.
+    #[must_use]
+    pub fn new(job: &Job, round: usize) -> Self {
+        Self {
+            steps: job.time.steps,
+            round: round as u64,
+            checkpoint: match job.checkpoint.every {
+                Some(Every::Steps(steps)) => Some(steps),
+                Some(Every::Seconds(_)) | None => None,
+            },
+            images: job.images.iter().map(|image| image.every).collect(),
+        }
+    }
+
+    /// Round that starts at step `from`; none at the last step.
+    #[must_use]
+    pub fn round(&self, from: u64) -> Option<Round> {
+        if from >= self.steps {
+            return None;
+        }
+        let next = |every: u64| (from / every + 1).saturating_mul(every);
+        let end = self
+            .images
+            .iter()
+            .chain(&self.checkpoint)
+            .chain([&self.round, &SCAN_EVERY])
+            .map(|&every| next(every))
+            .chain([self.steps])
+            .min()
+            .unwrap_or(self.steps);
+        Some(Round { start: from, end, due: self.due(end) })
+    }
+
+    /// What is due at `step`.
+    #[must_use]
+    pub fn due(&self, step: u64) -> Due {
+        let last = step == self.steps;
+        let at = |every: u64| step.is_multiple_of(every);
+        let checkpoint = step > 0 && (last || self.checkpoint.is_some_and(at));
+        let images: Vec<usize> = (0..self.images.len()).filter(|&image| at(self.images[image])).collect();
+        Due { checkpoint, scan: checkpoint || !images.is_empty() || at(SCAN_EVERY), images }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_from_anywhere_are_the_rounds_from_the_start() {
+        for round in 1..=7 {
+            for checkpoint in [None, Some(1), Some(4), Some(10)] {
+                for image in [vec![], vec![3], vec![5, 6]] {
+                    let plan = Plan { steps: 23, round, checkpoint, images: image };
+                    let mut ends = vec![0];
+                    while let Some(next) = plan.round(*ends.last().unwrap()) {
+                        assert!(next.end > next.start && next.end - next.start <= round);
+                        assert_eq!(next.due, plan.due(next.end));
+                        ends.push(next.end);
+                    }
+                    assert_eq!(ends.last(), Some(&23));
+                    for from in 0..23 {
+                        let end = plan.round(from).unwrap().end;
+                        assert_eq!(Some(&end), ends.iter().find(|&&end| end > from), "{plan:?} from {from}");
+                    }
+                    assert!(plan.due(23).checkpoint && !plan.due(0).checkpoint);
+                }
+            }
+        }
+    }
+}

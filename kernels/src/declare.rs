@@ -120,6 +120,8 @@ pub struct Field {
     pub least: f64,
     /// How a wall mirrors it, for walls across each axis (slowest first, fastest last; as many as the grid has).
     pub mirror: [Mirror; 4],
+    /// For scratch fields: the component whose value it takes at points that a fixed boundary holds.
+    pub stands_for: Option<usize>,
     /// Axes along which its points lie half a cell beyond the cell centres.
     pub half: [bool; 4],
 }
@@ -138,6 +140,7 @@ impl Field {
             optional: false,
             least: f64::NEG_INFINITY,
             mirror: [Mirror::Even; 4],
+            stands_for: None,
             half: [false; 4],
         }
     }

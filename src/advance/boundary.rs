@@ -1,0 +1,135 @@
+//! What lies beyond the sides of the grid that are not periodic: mirrors, copies and held values.
+//!
+//! Input: a block's fields. Output: cells beyond the grid filled, held points kept. Invariant: the value beyond a
+//! boundary is a function of global indices, so cuts change no bit. Each axis maps its index alone, hence the order of
+//! axes does not matter in corners.
+
+use ringfort_kernels::{Declaration, Field, Mirror, Real, Role};
+
+use crate::field::{Fields, Layout, Span};
+use crate::grid::{AXES, Boundary, Grid, Region, Side};
+
+/// Values that a boundary holds: slot, where, values.
+type Held<T> = Vec<(usize, Span, Vec<T>)>;
+
+/// What lies beyond each side of one block.
+pub(crate) struct Edges {
+    /// The boundary on each side of each axis; `Periodic` where a peer (or the block itself) is.
+    beyond: [[Boundary; 2]; AXES],
+    extent: [usize; AXES],
+    first: usize,
+}
+
+impl Edges {
+    pub(crate) fn new(grid: &Grid, block: &Region) -> Self {
+        let mut beyond = [[Boundary::Periodic; 2]; AXES];
+        for axis in grid.first()..AXES {
+            if block.start[axis] == 0 {
+                beyond[axis][0] = grid.boundary[axis][0];
+            }
+            if block.end(axis) == grid.points[axis] {
+                beyond[axis][1] = grid.boundary[axis][1];
+            }
+        }
+        Self { beyond, extent: block.extent, first: grid.first() }
+    }
+
+    /// True if a peer touches the block on some side of `axis`.
+    pub(crate) fn open_axis(&self, axis: usize) -> bool {
+        axis >= self.first && self.beyond[axis].contains(&Boundary::Periodic)
+    }
+
+    /// The own cells and `margin` cells more where peers are.
+    pub(crate) fn reach(&self, layout: &Layout, margin: &[usize; AXES]) -> Span {
+        let mut span = layout.own();
+        for axis in self.first..AXES {
+            if self.beyond[axis][0] == Boundary::Periodic {
+                span.low[axis] -= margin[axis].cast_signed();
+            }
+            if self.beyond[axis][1] == Boundary::Periodic {
+                span.high[axis] += margin[axis].cast_signed();
+            }
+        }
+        span
+    }
+
+    /// Fills `depth` cells of `slot` beyond each boundary, for all cells of `span` and the corners.
+    pub(crate) fn fill<T: Real>(
+        &self,
+        fields: &mut Fields<T>,
+        slot: usize,
+        field: &Field,
+        span: &Span,
+        depth: &[usize; AXES],
+    ) {
+        let mut across = *span;
+        for axis in self.first..AXES {
+            let deep = depth[axis].cast_signed();
+            for side in Side::BOTH {
+                let boundary = self.beyond[axis][side as usize];
+                if boundary == Boundary::Periodic {
+                    continue;
+                }
+                for beyond in 0..deep {
+                    let (inside, negate) = image(boundary, field.mirror[axis - self.first], beyond);
+                    let last = self.extent[axis].cast_signed() - 1;
+                    let (from, to) = match side {
+                        Side::Low => (inside.min(last), -1 - beyond),
+                        Side::High => (last - inside.min(last), last + 1 + beyond),
+                    };
+                    fields.copy_plane(slot, axis, from, to, &across, negate);
+                }
+            }
+            if self.beyond[axis][0] != Boundary::Periodic {
+                across.low[axis] = across.low[axis].min(-deep);
+            }
+            if self.beyond[axis][1] != Boundary::Periodic {
+                across.high[axis] = across.high[axis].max(self.extent[axis].cast_signed() + deep);
+            }
+        }
+    }
+
+    /// Copies what fixed boundaries hold of the fields that a stage writes, within `span`, before the stage.
+    pub(crate) fn hold<T: Real>(
+        &self,
+        fields: &Fields<T>,
+        writes: &[usize],
+        declaration: &Declaration,
+        span: &Span,
+    ) -> Held<T> {
+        let mut held = Held::new();
+        for axis in self.first..AXES {
+            for side in Side::BOTH {
+                if self.beyond[axis][side as usize] != Boundary::Fixed {
+                    continue;
+                }
+                let at = match side {
+                    Side::Low => 0,
+                    Side::High => self.extent[axis].cast_signed() - 1,
+                };
+                let plane = span.with(axis, at, at + 1);
+                for &slot in writes {
+                    let field = &declaration.fields[slot];
+                    let source = if field.role == Role::Component { Some(slot) } else { field.stands_for };
+                    if let Some(source) = source {
+                        let mut values = vec![T::default(); plane.cells()];
+                        fields.read(source, &plane, &mut values);
+                        held.push((slot, plane, values));
+                    }
+                }
+            }
+        }
+        held
+    }
+}
+
+/// Which cell inside (counted from the boundary) the cell `beyond` cells past it repeats, and whether with opposite sign.
+fn image(boundary: Boundary, mirror: Mirror, beyond: isize) -> (isize, bool) {
+    match (boundary, mirror) {
+        (Boundary::Wall, Mirror::Even) => (beyond, false),
+        (Boundary::Wall, Mirror::Odd) => (beyond, true),
+        (Boundary::Wall, Mirror::EvenAtPoint) => (beyond + 1, false),
+        (Boundary::Wall, Mirror::OddAtPoint) => (beyond + 1, true),
+        (Boundary::Periodic | Boundary::Fixed | Boundary::Open, _) => (0, false),
+    }
+}

@@ -1,0 +1,102 @@
+//! The kernels that this program was built with.
+//!
+//! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
+
+use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Setup};
+
+use super::program::{Compile, Program};
+use crate::job::Catalog;
+
+/// A kernel behind its name.
+pub trait AnyKernel: Send + Sync {
+    /// What it says about itself on a grid of `axes` axes.
+    fn declare(&self, axes: usize) -> Declaration;
+
+    /// The program in 8-byte precision.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the setup makes no sense.
+    fn f64(&self, setup: &Setup) -> Result<Box<dyn Program<f64>>, KernelError>;
+
+    /// The program in 4-byte precision.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the setup makes no sense.
+    fn f32(&self, setup: &Setup) -> Result<Box<dyn Program<f32>>, KernelError>;
+}
+
+impl<K: Kernel> AnyKernel for K {
+    fn declare(&self, axes: usize) -> Declaration {
+        Kernel::declare(self, axes)
+    }
+
+    fn f64(&self, setup: &Setup) -> Result<Box<dyn Program<f64>>, KernelError> {
+        self.build(setup, Compile::<f64>::new())
+    }
+
+    fn f32(&self, setup: &Setup) -> Result<Box<dyn Program<f32>>, KernelError> {
+        self.build(setup, Compile::<f32>::new())
+    }
+}
+
+/// Precisions that a kernel is built in.
+pub trait Precise: Real {
+    /// The program of `kernel` in this precision.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the setup makes no sense.
+    fn program(kernel: &dyn AnyKernel, setup: &Setup) -> Result<Box<dyn Program<Self>>, KernelError>;
+}
+
+impl Precise for f64 {
+    fn program(kernel: &dyn AnyKernel, setup: &Setup) -> Result<Box<dyn Program<Self>>, KernelError> {
+        kernel.f64(setup)
+    }
+}
+
+impl Precise for f32 {
+    fn program(kernel: &dyn AnyKernel, setup: &Setup) -> Result<Box<dyn Program<Self>>, KernelError> {
+        kernel.f32(setup)
+    }
+}
+
+/// Kernels by name.
+#[derive(Clone, Copy)]
+pub struct Library {
+    kernels: &'static [&'static dyn AnyKernel],
+}
+
+/// The kernels that come with Ringfort.
+pub static SHIPPED: Library = Library { kernels: &[&Heat] };
+
+impl Library {
+    /// A library of `kernels`.
+    #[must_use]
+    pub const fn new(kernels: &'static [&'static dyn AnyKernel]) -> Self {
+        Self { kernels }
+    }
+
+    /// The kernel called `name`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&'static dyn AnyKernel> {
+        self.kernels.iter().copied().find(|kernel| kernel.declare(least_axes(*kernel)).name == name)
+    }
+}
+
+/// Fewest axes that `kernel` runs on.
+fn least_axes(kernel: &dyn AnyKernel) -> usize {
+    kernel.declare(2).axes.0
+}
+
+impl Catalog for Library {
+    fn names(&self) -> Vec<&'static str> {
+        self.kernels.iter().map(|kernel| kernel.declare(least_axes(*kernel)).name).collect()
+    }
+
+    fn declare(&self, name: &str, axes: usize) -> Option<Declaration> {
+        self.find(name).map(|kernel| kernel.declare(axes))
+    }
+}

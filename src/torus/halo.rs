@@ -1,0 +1,366 @@
+//! Fills a block's halo from its peers: two messages per axis, axis after axis, so that corners arrive.
+//!
+//! Input: fields, cuts. Output: halo cells equal to the peers' own cells. Invariant: tags name the way of travel, so an axis
+//! with one or two parts, where both peers are one, is right; the own part is copied without a message.
+
+use ringfort_kernels::Real;
+
+use super::peers::{Link, PeerError, Peers, wait};
+use crate::advance::Arrival;
+use crate::decomp::Cuts;
+use crate::field::{Fields, Span};
+use crate::grid::{AXES, Grid, Side};
+
+/// One way of travel along one axis.
+enum Way {
+    /// From and to the block itself.
+    Own { from: Span, to: Span },
+    /// To one peer and from the other.
+    Peer { link: Link, send: Option<Span>, receive: Option<Span> },
+}
+
+/// The standing exchange of some slots of one block.
+pub struct Halo {
+    slots: Vec<usize>,
+    /// Ways of each axis, in the order in which axes are exchanged.
+    phases: Vec<Vec<Way>>,
+    /// Phase under way, if its messages have been started.
+    under_way: Option<usize>,
+}
+
+impl Halo {
+    /// Opens the links for `slots` of `part`, with a halo of `width` cells along each axis.
+    pub fn new<P: Peers + ?Sized>(
+        peers: &mut P,
+        (grid, cuts, part): (&Grid, &Cuts, usize),
+        width: [usize; AXES],
+        slots: &[usize],
+        value_bytes: usize,
+    ) -> Self {
+        let own = Span::own(cuts.block(part).extent);
+        let mut across = own;
+        let mut phases = Vec::new();
+        for axis in grid.first()..AXES {
+            let peer = |side| cuts.peer(part, axis, side, grid.periodic(axis));
+            let wide = width[axis].cast_signed();
+            if wide == 0 || slots.is_empty() {
+                continue;
+            }
+            let ways = Side::BOTH
+                .into_iter()
+                .filter_map(|toward| {
+                    let (to, from) = (peer(toward), peer(toward.other()));
+                    let (send, receive) = strips(&across, axis, toward, wide);
+                    way(peers, (part, axis, toward), (to, from), (send, receive), slots.len() * value_bytes)
+                })
+                .collect();
+            phases.push(ways);
+            if peer(Side::Low).is_some() {
+                across.low[axis] -= wide;
+            }
+            if peer(Side::High).is_some() {
+                across.high[axis] += wide;
+            }
+        }
+        Self { slots: slots.to_vec(), phases, under_way: None }
+    }
+
+    /// Bytes that one exchange sends to peers.
+    #[must_use]
+    pub fn bytes(&self, value_bytes: usize) -> usize {
+        self.phases
+            .iter()
+            .flatten()
+            .map(|way| match way {
+                Way::Peer { send: Some(send), .. } => send.cells() * self.slots.len() * value_bytes,
+                Way::Peer { send: None, .. } | Way::Own { .. } => 0,
+            })
+            .sum()
+    }
+
+    /// Messages that one exchange sends.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.phases.iter().flatten().filter(|way| matches!(way, Way::Peer { send: Some(_), .. })).count()
+    }
+
+    /// Begins an exchange.
+    pub fn start<T: Real, P: Peers + ?Sized>(&mut self, peers: &mut P, fields: &mut Fields<T>) {
+        self.enter(0, peers, fields);
+    }
+
+    /// Moves an exchange on as far as messages are there; true once it is over.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] if a peer is known to be lost.
+    pub fn poke<T: Real, P: Peers + ?Sized>(
+        &mut self,
+        peers: &mut P,
+        fields: &mut Fields<T>,
+    ) -> Result<bool, PeerError> {
+        while let Some(phase) = self.under_way {
+            for way in &self.phases[phase] {
+                if let Way::Peer { link, .. } = way
+                    && !peers.arrived(*link)?
+                {
+                    return Ok(false);
+                }
+            }
+            for way in &self.phases[phase] {
+                match way {
+                    Way::Peer { link, receive: Some(receive), .. } => {
+                        unpack(fields, &self.slots, receive, peers.incoming(*link));
+                    }
+                    Way::Peer { receive: None, .. } | Way::Own { .. } => {}
+                }
+            }
+            self.enter(phase + 1, peers, fields);
+        }
+        Ok(true)
+    }
+
+    /// Starts phase `phase`, or ends the exchange after the last.
+    fn enter<T: Real, P: Peers + ?Sized>(&mut self, phase: usize, peers: &mut P, fields: &mut Fields<T>) {
+        let Some(ways) = self.phases.get(phase) else {
+            self.under_way = None;
+            return;
+        };
+        for way in ways {
+            match way {
+                Way::Own { from, to } => copy(fields, &self.slots, from, to),
+                Way::Peer { link, send, .. } => {
+                    if let Some(send) = send {
+                        pack(fields, &self.slots, send, peers.outgoing(*link));
+                    }
+                    peers.start(*link);
+                }
+            }
+        }
+        self.under_way = Some(phase);
+    }
+
+    /// A whole exchange.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] if a peer is late or lost.
+    pub fn fill<T: Real, P: Peers + ?Sized>(&mut self, peers: &mut P, fields: &mut Fields<T>) -> Result<(), PeerError> {
+        self.start(peers, fields);
+        self.finish(peers, fields)
+    }
+
+    /// Waits for the end of the exchange under way.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError`] if a peer is late or lost.
+    pub fn finish<T: Real, P: Peers + ?Sized>(
+        &mut self,
+        peers: &mut P,
+        fields: &mut Fields<T>,
+    ) -> Result<(), PeerError> {
+        wait(peers, "a halo", |peers| Ok(self.poke(peers, fields)?.then_some(())))
+    }
+}
+
+/// The halo of a block on its way, for [`crate::advance::Engine::advance_while`].
+pub struct OnItsWay<'a, P: Peers + ?Sized> {
+    /// The exchange, started.
+    pub halo: &'a mut Halo,
+    /// The other ranks.
+    pub peers: &'a mut P,
+    /// Seconds spent waiting.
+    pub waited: f64,
+}
+
+impl<T: Real, P: Peers + ?Sized> Arrival<T> for OnItsWay<'_, P> {
+    type Error = PeerError;
+
+    fn poke(&mut self, fields: &mut Fields<T>, finish: bool) -> Result<(), PeerError> {
+        if finish {
+            let began = crate::clock::now();
+            self.halo.finish(self.peers, fields)?;
+            self.waited += crate::clock::now().duration_since(began).as_secs_f64();
+        } else {
+            self.halo.poke(self.peers, fields)?;
+        }
+        Ok(())
+    }
+}
+
+/// Own cells that travel `toward` along `axis`, and halo cells that are filled by what travels the same way.
+fn strips(across: &Span, axis: usize, toward: Side, wide: isize) -> (Span, Span) {
+    let (low, high) = (across.low[axis], across.high[axis]);
+    match toward {
+        Side::Low => (across.with(axis, low, low + wide), across.with(axis, high, high + wide)),
+        Side::High => (across.with(axis, high - wide, high), across.with(axis, low - wide, low)),
+    }
+}
+
+fn way<P: Peers + ?Sized>(
+    peers: &mut P,
+    (part, axis, toward): (usize, usize, Side),
+    (to, from): (Option<usize>, Option<usize>),
+    (send, receive): (Span, Span),
+    cell_bytes: usize,
+) -> Option<Way> {
+    let tag = tag(axis, toward);
+    match (to, from) {
+        (None, None) => None,
+        (Some(to), Some(from)) if to == part && from == part => Some(Way::Own { from: send, to: receive }),
+        (to, from) => {
+            let link = peers.open(to.map(|rank| (rank, tag)), from.map(|rank| (rank, tag)), send.cells() * cell_bytes);
+            Some(Way::Peer { link, send: to.map(|_| send), receive: from.map(|_| receive) })
+        }
+    }
+}
+
+/// Tag of what travels `toward` along `axis`.
+const fn tag(axis: usize, toward: Side) -> u32 {
+    #[allow(clippy::cast_possible_truncation, reason = "an axis is 0 to 3")]
+    let axis = axis as u32;
+    2 * axis + toward as u32
+}
+
+fn pack<T: Real>(fields: &Fields<T>, slots: &[usize], span: &Span, out: &mut [u8]) {
+    let mut row = vec![T::default(); span.cells()];
+    for (slot, bytes) in slots.iter().zip(out.chunks_exact_mut(span.cells() * T::BYTES)) {
+        fields.read(*slot, span, &mut row);
+        for (value, to) in row.iter().zip(bytes.chunks_exact_mut(T::BYTES)) {
+            value.write_le(to);
+        }
+    }
+}
+
+fn unpack<T: Real>(fields: &mut Fields<T>, slots: &[usize], span: &Span, bytes: &[u8]) {
+    let mut row = vec![T::default(); span.cells()];
+    for (slot, bytes) in slots.iter().zip(bytes.chunks_exact(span.cells() * T::BYTES)) {
+        for (value, from) in row.iter_mut().zip(bytes.chunks_exact(T::BYTES)) {
+            *value = T::read_le(from);
+        }
+        fields.write(*slot, span, &row);
+    }
+}
+
+fn copy<T: Real>(fields: &mut Fields<T>, slots: &[usize], from: &Span, to: &Span) {
+    let mut values = vec![T::default(); from.cells()];
+    for &slot in slots {
+        fields.read(slot, from, &mut values);
+        fields.write(slot, to, &values);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::field::Layout;
+    use crate::grid::{Boundary, Units};
+    use crate::torus::threads::Threads;
+
+    fn grid(points: [usize; AXES], axes: usize, periodic: bool) -> Grid {
+        let beyond = if periodic { Boundary::Periodic } else { Boundary::Wall };
+        Grid {
+            axes,
+            points,
+            spacing: [1.0; AXES],
+            origin: [0.0; AXES],
+            units: Units::Metres,
+            boundary: [[beyond; 2]; AXES],
+        }
+    }
+
+    /// Fills own cells with global indices, spoils the halo, exchanges, compares every halo cell that has an owner.
+    fn check(grid: &Grid, parts: [usize; AXES], wide: usize) {
+        let cuts = Cuts::new(grid.points, parts).unwrap();
+        let group = Threads::group(cuts.count(), Duration::from_secs(20));
+        std::thread::scope(|scope| {
+            for mut peers in group {
+                scope.spawn(move || {
+                    let part = peers.rank();
+                    let block = cuts.block(part);
+                    let mut width = [0; AXES];
+                    width[grid.first()..].fill(wide);
+                    let layout = Layout::new(block.extent, width);
+                    let mut fields = Fields::<f64>::new(layout, 2);
+                    let value = |slot: usize, cell: [usize; AXES]| (grid.region().offset(cell) * 2 + slot) as f64;
+                    for slot in 0..2 {
+                        fields.allocate(slot, false);
+                        fields.write(slot, &layout.all(), &vec![-1.0; layout.all().cells()]);
+                        let values: Vec<f64> = block
+                            .rows()
+                            .flat_map(|[w, z, y]| (0..block.extent[3]).map(move |x| [w, z, y, block.start[3] + x]))
+                            .map(|cell| value(slot, cell))
+                            .collect();
+                        fields.write(slot, &layout.own(), &values);
+                    }
+                    let wrong = |fields: &Fields<f64>| {
+                        let mut count = 0;
+                        layout.all().each_row(|row| {
+                            for x in layout.all().low[3]..layout.all().high[3] {
+                                let cell = [row[0], row[1], row[2], x];
+                                let global: Option<Vec<usize>> = (0..AXES)
+                                    .map(|axis| {
+                                        let at = block.start[axis].cast_signed() + cell[axis];
+                                        let points = grid.points[axis].cast_signed();
+                                        match grid.periodic(axis) {
+                                            true => Some(at.rem_euclid(points).cast_unsigned()),
+                                            false => (0..points).contains(&at).then(|| at.cast_unsigned()),
+                                        }
+                                    })
+                                    .collect();
+                                let Some(global) = global else { continue };
+                                for slot in 0..2 {
+                                    let mut found = [0.0];
+                                    let mut one = layout.own();
+                                    for axis in 0..AXES {
+                                        one = one.with(axis, cell[axis], cell[axis] + 1);
+                                    }
+                                    fields.read(slot, &one, &mut found);
+                                    let global = [global[0], global[1], global[2], global[3]];
+                                    count += usize::from(found[0] != value(slot, global));
+                                }
+                            }
+                        });
+                        count
+                    };
+                    let some_halo = (0..AXES)
+                        .any(|axis| wide > 0 && (parts[axis] > 1 || grid.periodic(axis)) && axis >= grid.first());
+                    assert_eq!(wrong(&fields) > 0, some_halo, "a spoilt halo is found");
+                    let mut halo = Halo::new(&mut peers, (grid, &cuts, part), width, &[0, 1], 8);
+                    assert!(halo.messages() <= 2 * grid.axes);
+                    for _ in 0..2 {
+                        halo.fill(&mut peers, &mut fields).unwrap();
+                    }
+                    assert_eq!(wrong(&fields), 0, "{parts:?} parts of {:?}, part {part}", grid.points);
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn one_two_and_three_parts_on_every_axis() {
+        let mut cases = 0;
+        for periodic in [true, false] {
+            for wide in 1..=2 {
+                for z in 1..=3 {
+                    for y in 1..=3 {
+                        for x in 1..=3 {
+                            check(&grid([1, 8, 7, 6], 3, periodic), [1, z, y, x], wide);
+                            cases += 1;
+                        }
+                    }
+                }
+            }
+            for w in 1..=3 {
+                check(&grid([5, 4, 3, 6], 4, periodic), [w, 2, 1, 3], 1);
+                check(&grid([1, 1, 1, 9], 1, periodic), [1, 1, 1, w], 3);
+                check(&grid([1, 1, 5, 9], 2, periodic), [1, 1, w, 2], 1);
+                cases += 3;
+            }
+        }
+        println!("{cases} cases");
+    }
+}
