@@ -180,7 +180,7 @@ fn factorisations(count: usize, axes: usize) -> Vec<Extents> {
         }
         let mut factor = 1;
         while factor <= rest {
-            if rest % factor == 0 {
+            if rest.is_multiple_of(factor) {
                 let mut next = sofar;
                 next[axis] = factor;
                 extend(rest / factor, axis + 1, next, all);

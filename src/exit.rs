@@ -46,3 +46,21 @@ impl Failure {
         Self { exit: Exit::Usage, report: miette::miette!("{words}") }
     }
 }
+
+impl Exit {
+    /// The exit whose code is `code`; a usage error where there is none.
+    #[must_use]
+    pub fn of(code: u8) -> Self {
+        let all = [
+            Self::Done,
+            Self::Different,
+            Self::Usage,
+            Self::Diverged,
+            Self::Damaged,
+            Self::Unsaved,
+            Self::PeerLost,
+            Self::Stopped,
+        ];
+        all.into_iter().find(|exit| *exit as u8 == code).unwrap_or(Self::Usage)
+    }
+}

@@ -149,13 +149,10 @@ impl Region {
     /// Cells in both boxes, if any.
     #[must_use]
     pub fn intersection(&self, other: &Region) -> Option<Region> {
-        let mut both = *self;
-        for axis in 0..AXES {
-            both.start[axis] = self.start[axis].max(other.start[axis]);
-            let end = self.end(axis).min(other.end(axis));
-            both.extent[axis] = end.checked_sub(both.start[axis]).filter(|&cells| cells > 0)?;
-        }
-        Some(both)
+        let start: Extents = std::array::from_fn(|axis| self.start[axis].max(other.start[axis]));
+        let end: Extents = std::array::from_fn(|axis| self.end(axis).min(other.end(axis)));
+        let extent = std::array::from_fn(|axis| end[axis].saturating_sub(start[axis]));
+        (!extent.contains(&0)).then_some(Region { start, extent })
     }
 
     /// Starts of all rows (runs along the last axis), as indices of the first three axes, in memory order.

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Every check there is: format, lints, tests, documentation, the build without MPI, ranks under Open MPI and MPICH,
+# licences and advisories of the dependencies. Ends at the first that fails, with its exit code.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$checkout"
+exec </dev/null
+
+[ $# = 0 ] || die 2 "no arguments; for one test: cargo test NAME"
+
+step_name=""
+step() { # WORDS: closes the step before and opens the next.
+    [ -z "$step_name" ] || printf -- '-- %s: %s s\n' "$step_name" $((SECONDS - step_start_s))
+    step_name=$*
+    step_start_s=$SECONDS
+    heading "$step_name"
+}
+step_start_s=0
+trap 'code=$?; [ $code = 0 ] || printf "\ntest.sh: FAILED in \"%s\" with exit code %s after %s s\n" "$step_name" $code $SECONDS >&2' EXIT
+
+# A clone that is built once gains nothing from incremental builds.
+[ -z "${CI:-}" ] || unset_only CARGO_INCREMENTAL 0
+target=${CARGO_TARGET_DIR:-$checkout/target}
+skipped=()
+
+step "setup"
+bounded 1500 scripts/setup.sh --tests
+openmpi_mpicc=$(mpi_tool openmpi mpicc)
+openmpi_mpirun=$(mpi_tool openmpi mpirun)
+mpich_mpicc=$(mpi_tool mpich mpicc)
+mpich_mpirun=$(mpi_tool mpich mpirun)
+export RINGFORT_PYTHON="$checkout/.venv/bin/python"
+rustc --version
+printf '%s\n' "$openmpi_mpirun" "$mpich_mpirun" "$("$RINGFORT_PYTHON" --version)"
+
+step "format"
+cargo fmt --all --check
+
+step "scripts"
+if command -v shellcheck >/dev/null; then
+    shellcheck -x scripts/*.sh .ci/run
+else
+    for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+    skipped+=("shellcheck: not installed; only the scripts' syntax was checked")
+fi
+
+# Warnings are errors here and only here, so that they never stop a person in the middle of an edit.
+step "lints"
+MPICC=$openmpi_mpicc cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step "lints without MPI"
+cargo clippy --workspace --all-targets --no-default-features --locked -- -D warnings
+
+step "tests, ranks under Open MPI"
+MPICC=$openmpi_mpicc bounded 1500 cargo test --workspace --locked --no-run
+MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$openmpi_mpirun RINGFORT_BIN="$target/debug/ringfort" \
+    bounded 1500 cargo test --workspace --locked
+
+step "ranks under MPICH"
+# The build finds its MPI by $MPICC alone, and takes no notice of a change: so a folder of its own.
+MPICC=$mpich_mpicc CARGO_TARGET_DIR="$target/mpich" \
+    bounded 1500 cargo build --no-default-features --features mpi --locked
+if command -v ldd >/dev/null; then
+    ldd "$target/mpich/debug/ringfort" | grep -i mpich || die 1 "$target/mpich/debug/ringfort is not linked to MPICH"
+fi
+MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$mpich_mpirun RINGFORT_BIN="$target/mpich/debug/ringfort" \
+    bounded 900 cargo test --locked --test 'mpi*' -- --test-threads=1
+
+step "tests without MPI"
+bounded 900 cargo test --workspace --no-default-features --locked --lib
+
+step "documentation"
+MPICC=$openmpi_mpicc RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+step "dependencies"
+cargo deny check bans licenses sources
+# The advisories come from the network, or from an earlier fetch.
+if bounded 120 cargo deny fetch db >"$target/advisories.log" 2>&1; then
+    cargo deny --offline check advisories
+elif ls "${CARGO_HOME:-$HOME/.cargo}"/advisory-dbs/*/.git/HEAD >/dev/null 2>&1; then
+    note "no network for new advisories: checking against those fetched earlier"
+    cargo deny --offline check advisories
+else
+    skipped+=("advisories: no network and no earlier fetch ($target/advisories.log); run: cargo deny check advisories")
+fi
+
+step "end"
+for what in ${skipped[@]+"${skipped[@]}"}; do
+    printf 'SKIPPED  %s\n' "$what"
+done
+printf 'test.sh: all checks that ran passed, %s skipped, %s s\n' ${#skipped[@]} $SECONDS

@@ -1,0 +1,106 @@
+//! How a job is laid out on ranks: cuts, steps per exchange, memory.
+//!
+//! Input: job, kernel's footprint, number of ranks, wishes. Output: a [`Shape`]. Pure: every rank computes the same.
+
+use crate::advance::footprint::Footprint;
+use crate::decomp::{CutError, Cuts};
+use crate::grid::{AXES, Grid};
+
+/// A job's layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// One block per rank.
+    pub cuts: Cuts,
+    /// Steps between two exchanges.
+    pub steps_per_exchange: usize,
+    /// What was changed from what was asked for, to be told.
+    pub note: Option<String>,
+}
+
+/// A layout that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// Ranks along axes do not make up the ranks there are.
+    #[error("ranks {asked:?} are {} in all, but {ranks} run; start mpirun -n {} or leave out the ranks", asked.iter().product::<usize>(), asked.iter().product::<usize>())]
+    Product {
+        /// Ranks along each axis, as asked for.
+        asked: Vec<usize>,
+        /// Ranks there are.
+        ranks: usize,
+    },
+    /// Ranks given for another number of axes.
+    #[error("ranks {asked:?} name {} axes, but the grid has {axes}", asked.len())]
+    Axes {
+        /// Ranks along each axis, as asked for.
+        asked: Vec<usize>,
+        /// Axes of the grid.
+        axes: usize,
+    },
+    /// The grid cannot be cut so.
+    #[error(transparent)]
+    Cut(#[from] CutError),
+    /// A part is narrower than the halo of one step.
+    #[error(
+        "parts of {width} cells along {axis} are narrower than the {radius} cells that one step reads; \
+         use fewer ranks along {axis}"
+    )]
+    Narrow {
+        /// Name of the axis.
+        axis: &'static str,
+        /// Cells of the smallest part.
+        width: usize,
+        /// Cells that one step reads.
+        radius: usize,
+    },
+}
+
+impl Shape {
+    /// Layout of `grid` on `ranks` ranks: along each axis as `asked`, or the best there is; with `steps` steps per
+    /// exchange, or as many as the narrowest part allows.
+    ///
+    /// # Errors
+    ///
+    /// [`ShapeError`] if the grid cannot be laid out so.
+    pub fn new(
+        grid: &Grid,
+        footprint: &Footprint,
+        ranks: usize,
+        asked: Option<&[usize]>,
+        steps: usize,
+    ) -> Result<Self, ShapeError> {
+        let radius = footprint.step_radius();
+        let cuts = match asked {
+            None => Cuts::best(grid, ranks, radius.into_iter().max().unwrap_or(0))?,
+            Some(asked) => given(grid, asked, ranks)?,
+        };
+        let smallest = cuts.smallest();
+        let mut most = steps;
+        for axis in grid.first()..AXES {
+            let reaches = cuts.parts()[axis] > 1 || grid.periodic(axis);
+            if !reaches || radius[axis] == 0 {
+                continue;
+            }
+            if smallest[axis] < radius[axis] {
+                return Err(ShapeError::Narrow { axis: grid.name(axis), width: smallest[axis], radius: radius[axis] });
+            }
+            most = most.min(smallest[axis] / radius[axis]);
+        }
+        let note = (most < steps).then(|| {
+            format!("steps per exchange lowered from {steps} to {most}: a deeper halo does not fit the narrowest part")
+        });
+        Ok(Self { cuts, steps_per_exchange: most, note })
+    }
+}
+
+fn given(grid: &Grid, asked: &[usize], ranks: usize) -> Result<Cuts, ShapeError> {
+    if asked.len() != grid.axes {
+        return Err(ShapeError::Axes { asked: asked.to_vec(), axes: grid.axes });
+    }
+    if asked.iter().try_fold(1_usize, |product, &count| product.checked_mul(count)) != Some(ranks) {
+        return Err(ShapeError::Product { asked: asked.to_vec(), ranks });
+    }
+    let mut parts = [1; AXES];
+    parts[grid.first()..].copy_from_slice(asked);
+    Ok(Cuts::new(grid.points, parts)?)
+}

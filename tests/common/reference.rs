@@ -1,0 +1,151 @@
+//! A deliberately plain engine: one cell at a time, whole grid, no halo, no tiles, no vectors. What is beyond the grid is
+//! looked up when it is read.
+
+use std::cell::RefCell;
+
+use ringfort::grid::{AXES, Boundary, Extents, Grid};
+use ringfort_kernels::{Build, Cell, Declaration, Given, Mirror, Near, Real, Role, Stencil};
+
+/// All fields of the grid, by slot.
+pub type Global<T> = Vec<Vec<T>>;
+
+/// Runs `steps` steps from `fields` (coefficients and components filled in; others empty).
+pub struct Reference<'a, T> {
+    pub grid: &'a Grid,
+    pub declaration: &'a Declaration,
+    pub given: &'a [Given],
+    pub fields: Global<T>,
+    pub steps: usize,
+}
+
+impl<T: Real> Build for Reference<'_, T> {
+    type Output = Global<T>;
+
+    fn stencil<const D: usize>(self, stencil: impl Stencil<D>) -> Global<T> {
+        run(&stencil, self)
+    }
+}
+
+fn stages<const D: usize, S: Stencil<D>>(_: &S) -> usize {
+    S::STAGES
+}
+
+fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_, T>) -> Global<T> {
+    let cells = job.grid.region().cells();
+    for values in &mut job.fields {
+        values.resize(cells, T::default());
+    }
+    sweep(&mut job, |cell| stencil.prepare::<T>(cell));
+    let starts = job.declaration.of_role(Role::Start).any(|(slot, _)| job.given[slot] != Given::Absent);
+    if starts {
+        sweep(&mut job, |cell| stencil.start::<T>(cell));
+    }
+    for _ in 0..job.steps {
+        for stage in 0..stages(stencil) {
+            let before = job.fields.clone();
+            let written = sweep(&mut job, |cell| stencil.point::<T>(stage, cell));
+            hold(&mut job, &before, &written);
+        }
+    }
+    job.fields
+}
+
+/// Calls `point` for every cell; returns the slots written.
+fn sweep<const D: usize, T: Real>(job: &mut Reference<'_, T>, point: impl Fn(&mut One<'_, T, D>)) -> Vec<usize> {
+    let region = job.grid.region();
+    let mut next = job.fields.clone();
+    let mut slots = Vec::new();
+    for [w, z, y] in region.rows() {
+        for x in 0..region.extent[3] {
+            let cell = [w, z, y, x];
+            let mut one = One { job, cell, writes: RefCell::new(Vec::new()) };
+            point(&mut one);
+            for (slot, value) in one.writes.into_inner() {
+                next[slot][region.offset(cell)] = value;
+                slots.push(slot);
+            }
+        }
+    }
+    job.fields = next;
+    slots.sort_unstable();
+    slots.dedup();
+    slots
+}
+
+/// Gives points that a fixed boundary holds their value back.
+fn hold<T: Real>(job: &mut Reference<'_, T>, before: &Global<T>, written: &[usize]) {
+    let grid = job.grid;
+    let region = grid.region();
+    for [w, z, y] in region.rows() {
+        for x in 0..region.extent[3] {
+            let cell = [w, z, y, x];
+            let held = (grid.first()..AXES).any(|axis| {
+                let [low, high] = grid.boundary[axis];
+                (low == Boundary::Fixed && cell[axis] == 0)
+                    || (high == Boundary::Fixed && cell[axis] + 1 == grid.points[axis])
+            });
+            if !held {
+                continue;
+            }
+            for &slot in written {
+                let field = &job.declaration.fields[slot];
+                let from = if field.role == Role::Component { Some(slot) } else { field.stands_for };
+                if let Some(from) = from {
+                    job.fields[slot][region.offset(cell)] = before[from][region.offset(cell)];
+                }
+            }
+        }
+    }
+}
+
+/// One cell of the grid.
+pub struct One<'a, T, const D: usize> {
+    job: &'a Reference<'a, T>,
+    cell: Extents,
+    writes: RefCell<Vec<(usize, T)>>,
+}
+
+impl<T: Real, const D: usize> Near<T, D> for One<'_, T, D> {
+    fn at(&self, slot: usize, offset: [isize; D]) -> T {
+        let grid = self.job.grid;
+        let mut place = self.cell;
+        let mut negate = false;
+        for (axis, cells) in offset.iter().enumerate() {
+            let mirror = self.job.declaration.fields[slot].mirror[axis];
+            let axis = AXES - D + axis;
+            let (index, odd) = look(grid, axis, self.cell[axis].cast_signed() + cells, mirror);
+            place[axis] = index;
+            negate ^= odd;
+        }
+        let value = self.job.fields[slot][grid.region().offset(place)];
+        if negate { -value } else { value }
+    }
+}
+
+impl<T: Real, const D: usize> Cell<T, D> for One<'_, T, D> {
+    fn set(&mut self, slot: usize, value: T) {
+        self.writes.borrow_mut().push((slot, value));
+    }
+}
+
+/// Where index `at` of `axis` is found, and whether with opposite sign.
+fn look(grid: &Grid, axis: usize, at: isize, mirror: Mirror) -> (usize, bool) {
+    let points = grid.points[axis].cast_signed();
+    if (0..points).contains(&at) {
+        return (at.cast_unsigned(), false);
+    }
+    let low = at < 0;
+    let beyond = if low { -1 - at } else { at - points };
+    let (inside, odd) = match grid.boundary[axis][usize::from(!low)] {
+        Boundary::Periodic => return (at.rem_euclid(points).cast_unsigned(), false),
+        Boundary::Fixed | Boundary::Open => (0, false),
+        Boundary::Wall => match mirror {
+            Mirror::Even => (beyond, false),
+            Mirror::Odd => (beyond, true),
+            Mirror::EvenAtPoint => (beyond + 1, false),
+            Mirror::OddAtPoint => (beyond + 1, true),
+        },
+    };
+    let inside = inside.min(points - 1);
+    (if low { inside } else { points - 1 - inside }.cast_unsigned(), odd)
+}
