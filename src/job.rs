@@ -1,12 +1,30 @@
 //! Job file to [`Job`]: every value checked once, here and nowhere else.
 //!
-//! Input: TOML text and the files it names. Output: a [`Job`]. Invariant: a `Job` that exists is valid.
+//! Input: TOML text and the files it names. Output: a [`Job`]. Invariant: a `Job` that exists is valid; values of
+//! formulas and files are checked where [`Source::fill`] computes or reads them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use ringfort_kernels::{Declaration, Setup};
+use ringfort_kernels::{Declaration, KernelError, Real, Setup};
 
-use crate::grid::Grid;
+use crate::grid::{Grid, Region};
+
+mod axes;
+pub mod catalog;
+mod document;
+mod error;
+mod fields;
+mod fingerprint;
+pub mod formula;
+pub mod input;
+mod npy;
+mod parameters;
+mod schedule;
+mod schema;
+
+use document::Document;
+pub use error::{JobError, Located, Mistake};
+pub use input::InputError;
 
 /// A valid job.
 #[derive(Clone, Debug)]
@@ -15,6 +33,8 @@ pub struct Job {
     pub name: String,
     /// Text as given, without overrides.
     pub text: String,
+    /// Overrides (`key=value`) that enter the physics: grid, kernel, fields and time step.
+    pub overrides: Vec<String>,
     /// The job file.
     pub path: PathBuf,
     /// The grid.
@@ -25,7 +45,7 @@ pub struct Job {
     pub setup: Setup,
     /// Precision of the fields.
     pub precision: Precision,
-    /// Where each slot's values come from; `None` for slots that the job does not give.
+    /// Where each slot's values come from, defaults included; `None` for slots without values at the start.
     pub sources: Vec<Option<Source>>,
     /// Time axis.
     pub time: Time,
@@ -37,6 +57,10 @@ pub struct Job {
     pub torus: Torus,
     /// Hash of everything that the values of the fields depend on, `steps` excluded.
     pub fingerprint: [u8; 32],
+    /// What the reader changed or passed over, in words for the user.
+    pub notes: Vec<String>,
+    /// Text in force, for errors found later.
+    document: Document,
 }
 
 /// Precision of the fields.
@@ -104,7 +128,7 @@ pub struct Image {
     pub slot: usize,
     /// At multiples of so many steps.
     pub every: u64,
-    /// Cut plane: axis (0 to 3) and point index on it; `None` for grids of one or two axes.
+    /// Cut planes: axis (0 to 3) and point index on it, slowest axis first; empty for grids of one or two axes.
     pub plane: Vec<(usize, usize)>,
     /// Name of the colour map.
     pub colors: String,
@@ -119,16 +143,131 @@ pub struct Torus {
     pub ranks: Option<Vec<usize>>,
     /// Steps per exchange, at least 1.
     pub steps_per_exchange: usize,
+    /// How long a halo may take, in seconds.
+    pub deadline_s: f64,
 }
-
-pub mod formula;
-pub mod input;
 
 /// The kernels that a job may name.
 pub trait Catalog {
     /// Names, in order.
     fn names(&self) -> Vec<&'static str>;
 
-    /// What the kernel called `name` says about itself on a grid of `axes` axes.
+    /// What the kernel called `name` says about itself on a grid of `axes` axes (1 to 4, also beyond those it runs on).
     fn declare(&self, name: &str, axes: usize) -> Option<Declaration>;
 }
+
+impl Job {
+    /// The job in the file at `path` with `overrides` (`key=value`) applied.
+    ///
+    /// # Errors
+    ///
+    /// [`JobError`] if the file cannot be read or does not describe a valid job; it points into the file.
+    pub fn read(path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Job, JobError> {
+        let text = document::read(path)?;
+        Job::parse(&text, path, overrides, catalog)
+    }
+
+    /// The job that `text` describes; `path` names it in errors, and its folder is where relative files begin.
+    ///
+    /// # Errors
+    ///
+    /// [`JobError`] if the text does not describe a valid job; it points into the text.
+    pub fn parse(text: &str, path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Job, JobError> {
+        let document = Document::new(text, path, overrides)?;
+        document.check_keys(&schema::json())?;
+        let file: schema::File = document.deserialize()?;
+        let grid = axes::grid(&document, &file.grid)?;
+        let declaration = parameters::declaration(&document, &file.kernel, &grid, catalog)?;
+        let parameters = parameters::read(&document, &file.kernel, &declaration)?;
+        let precision = file.kernel.precision.unwrap_or_default().into();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let reader = fields::Reader { document: &document, declaration: &declaration, grid: &grid, folder, precision };
+        let sources = reader.sources(&file.fields)?;
+        let time = schedule::time(&document, &file.time, &declaration)?;
+        let mut notes = Vec::new();
+        let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
+        let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
+        let torus = schedule::torus(&document, &file.torus, &grid)?;
+        let setup = Setup {
+            axes: grid.axes,
+            spacing: grid.own(&grid.spacing).to_vec(),
+            dt: if let TimeStep::Seconds(dt) = time.step { dt } else { 1.0 },
+            parameters,
+            given: sources.iter().map(fields::given).collect(),
+            degrees: grid.units == crate::grid::Units::Degrees,
+        };
+        let fingerprint = fingerprint::of(&grid, &declaration, &setup, precision, &sources, &time);
+        let name = schedule::name(&document, file.name.as_deref(), path)?;
+        let overrides = overrides.iter().filter(|text| document::enters_physics(text)).cloned().collect();
+        Ok(Job {
+            name,
+            text: text.to_owned(),
+            overrides,
+            path: path.to_owned(),
+            grid,
+            declaration,
+            setup,
+            precision,
+            sources,
+            time,
+            checkpoint,
+            images,
+            torus,
+            fingerprint,
+            notes,
+            document,
+        })
+    }
+
+    /// JSON Schema of the job file.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schema::json()
+    }
+
+    /// `error` of the kernel, with a caret at the key it names.
+    #[must_use]
+    pub fn refuse_kernel(&self, error: &KernelError) -> JobError {
+        let table = match error.key.as_str() {
+            "points" | "spacing" | "boundary" | "units" => "grid",
+            "dt" | "courant" | "steps" => "time",
+            key if self.declaration.slot(key).is_some() => "fields",
+            _ => "kernel",
+        };
+        self.document.wrong(&[table, &error.key], error.problem.clone())
+    }
+
+    /// `error` in the values of slot `slot`, with a caret at the field.
+    #[must_use]
+    pub fn refuse_input(&self, slot: usize, error: InputError) -> JobError {
+        let name = self.declaration.fields[slot].name;
+        self.document.located(self.document.value(&["fields", name]), Mistake::Input { field: name.to_owned(), error })
+    }
+}
+
+impl Source {
+    /// Writes the values at the cells of `region` to `out`, in memory order, each rounded once to `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] if a value is not finite, below the field's least value or a label beyond the table; it names the
+    /// cell.
+    ///
+    /// # Panics
+    ///
+    /// If `out` does not hold one value per cell of `region`.
+    pub fn fill<T: Real>(&self, grid: &Grid, region: &Region, out: &mut [T]) -> Result<(), InputError> {
+        assert_eq!(out.len(), region.cells(), "one value per cell");
+        match self {
+            Source::Number(value) => {
+                out.fill(T::of(*value));
+                Ok(())
+            }
+            Source::Formula(formula) => formula.fill(grid, region, out),
+            Source::File(input) => input.fill(grid, region, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,178 @@
-//! `ringfort checkpoint`.
+//! `ringfort checkpoint`: look at checkpoints, verify, compare and remove them.
 
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Disk, MANIFEST, Refused, home, newest};
 use crate::exit::{Exit, Failure};
 
-/// Help line of checkpoint.
+mod diff;
+mod list;
+mod show;
+mod text;
+mod verify;
+
+/// List, show, verify, compare and remove checkpoints.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// All checkpoints of a run, newest first, with their state.
+    List {
+        /// Folder of the run.
+        dir: PathBuf,
+        /// Check only that files are there with their lengths, and read none.
+        #[arg(long)]
+        quick: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What one checkpoint holds.
+    Show {
+        /// Checkpoint folder; of a run's folder, its newest.
+        checkpoint: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read every byte and check it; exit 4 if one is wrong.
+    Verify {
+        /// Checkpoint folder, or a run's folder for all its checkpoints.
+        path: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare two checkpoints, whatever their cuts; exit 0 if every field has the same bits, else 1.
+    Diff {
+        /// Checkpoint folder; of a run's folder, its newest.
+        a: PathBuf,
+        /// Checkpoint folder; of a run's folder, its newest.
+        b: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove old checkpoints of a run; two verified ones always remain.
+    Prune {
+        /// Folder of the run.
+        dir: PathBuf,
+        /// Newest checkpoints that stay.
+        #[arg(long, default_value_t = 3)]
+        keep: usize,
+        /// Run id, where the newest checkpoint's is not the one meant.
+        #[arg(long)]
+        run: Option<String>,
+    },
+    /// Write a checkpoint's fields to other formats.
+    Export {
+        /// Not yet supported.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+    /// Ask a running job for a checkpoint.
+    Now {
+        /// Not yet supported.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
+}
 
 /// Runs the command.
 ///
 /// # Errors
 ///
 /// Any error of the command, with its exit code.
-pub fn run(_args: &Args) -> Result<Exit, Failure> {
-    super::absent("checkpoint")
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    match &args.tool {
+        Tool::List { dir, quick, json } => list::list(&run_dir(dir)?, *quick, *json),
+        Tool::Show { checkpoint, json } => show::show(&one(checkpoint)?, *json),
+        Tool::Verify { path, json } => match locate(path)? {
+            Target::Run(dir) => verify::all(&dir, *json),
+            Target::Checkpoint(folder) => verify::one(&folder, *json),
+        },
+        Tool::Diff { a, b, json } => diff::diff(&one(a)?, &one(b)?, *json),
+        Tool::Prune { dir, keep, run } => list::prune(&run_dir(dir)?, *keep, run.as_deref()),
+        Tool::Export { .. } => super::absent("checkpoint export"),
+        Tool::Now { .. } => super::absent("checkpoint now"),
+    }
+}
+
+/// What a path on the command line names.
+enum Target {
+    /// Folder of a run.
+    Run(PathBuf),
+    /// Folder of one checkpoint.
+    Checkpoint(PathBuf),
+}
+
+fn locate(path: &Path) -> Result<Target, Failure> {
+    let real = std::fs::canonicalize(path)
+        .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
+    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let holds = |file: &str| real.join(file).exists();
+    if !real.is_dir() {
+        return Err(Failure::usage(format!("{} is not a folder", path.display())));
+    }
+    if name == "checkpoints" {
+        return Ok(Target::Run(real.parent().map_or_else(|| real.clone(), Path::to_path_buf)));
+    }
+    if home(&real).is_dir() || holds("run.json") || holds("job.toml") {
+        return Ok(Target::Run(real));
+    }
+    if name.starts_with("step-") || holds(MANIFEST) || holds("OWNER") {
+        return Ok(Target::Checkpoint(real));
+    }
+    Err(Failure::usage(format!("{} is neither the folder of a run nor a checkpoint", path.display())))
+}
+
+fn run_dir(path: &Path) -> Result<PathBuf, Failure> {
+    match locate(path)? {
+        Target::Run(dir) => Ok(dir),
+        Target::Checkpoint(_) => {
+            Err(Failure::usage(format!("{} is one checkpoint; give the folder of the run", path.display())))
+        }
+    }
+}
+
+/// The checkpoint at `path`, or the newest whole one of the run at `path`.
+fn one(path: &Path) -> Result<Checkpoint<'static>, Failure> {
+    let dir = match locate(path)? {
+        Target::Checkpoint(folder) => return Checkpoint::open(&Disk, &folder).map_err(failure),
+        Target::Run(dir) => dir,
+    };
+    let found = newest(&Disk, &dir, None, true).map_err(failure)?;
+    for Refused { name, reason, .. } in &found.refused {
+        eprintln!("passed over {name}: {reason}");
+    }
+    found.checkpoint.ok_or_else(|| {
+        let words = format!("{} holds no whole checkpoint", path.display());
+        if found.refused.is_empty() {
+            Failure::usage(words)
+        } else {
+            Failure { exit: Exit::Damaged, ..Failure::usage(words) }
+        }
+    })
+}
+
+/// `error` with its exit code.
+fn failure(error: CheckpointError) -> Failure {
+    Failure::new(if error.damaged() { Exit::Damaged } else { Exit::Usage }, error)
+}
+
+/// Prints `text`; a reader that went away is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn print_json(value: &serde_json::Value) {
+    print(&format!("{value:#}\n"));
 }

@@ -1,16 +1,155 @@
-//! `ringfort kernels`.
+//! `ringfort kernels`: what this build can compute.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use ringfort_kernels::{Declaration, Field, Parameter, ParameterKind, Role};
 
 use crate::exit::{Exit, Failure};
+use crate::job::Catalog;
+use crate::job::catalog::catalog;
 
-/// Help line of kernels.
+/// List the kernels, or show one with its equation, parameters and fields.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Kernel to show; without it all are listed.
+    name: Option<String>,
+    /// Show its fields on a grid of so many axes (default: the most that it runs on).
+    #[arg(long, value_name = "N")]
+    axes: Option<usize>,
+}
 
-/// Runs the command.
+/// Lists the kernels or shows one.
 ///
 /// # Errors
 ///
-/// Any error of the command, with its exit code.
-pub fn run(_args: &Args) -> Result<Exit, Failure> {
-    super::absent("kernels")
+/// A usage error if there is no such kernel, or it does not run on so many axes.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let catalog = catalog();
+    let Some(name) = &args.name else { return print(&list(catalog)) };
+    let unknown = || Failure::usage(format!("no kernel is called `{name}`; known are {}", catalog.names().join(", ")));
+    let (fewest, most) = catalog.declare(name, 1).ok_or_else(unknown)?.axes;
+    let axes = args.axes.unwrap_or(most);
+    if !(fewest..=most).contains(&axes) {
+        return Err(Failure::usage(format!("{name} runs on {fewest} to {most} axes, not {axes}; change --axes")));
+    }
+    print(&show(&catalog.declare(name, axes).ok_or_else(unknown)?, axes))
+}
+
+/// Writes `text` to standard output; a reader that has gone is no error.
+pub(super) fn print(text: &str) -> Result<Exit, Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::usage(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn list(catalog: &dyn Catalog) -> String {
+    let names = catalog.names();
+    let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for name in names {
+        let title = catalog.declare(name, 1).map_or("", |declaration| declaration.title);
+        let _ = writeln!(text, "{name:width$}  {title}");
+    }
+    text
+}
+
+/// All that `declaration` says, on a grid of `axes` axes.
+fn show(declaration: &Declaration, axes: usize) -> String {
+    let Declaration { name, title, equation, scheme, bound, source, axes: (fewest, most), .. } = declaration;
+    let mut text = format!("{name}: {title}\n\n");
+    for (key, value) in [("equation", equation), ("scheme", scheme), ("bound", bound), ("source", source)] {
+        let _ = writeln!(text, "{key:9} {value}");
+    }
+    let units = if declaration.degrees { "metres or degrees" } else { "metres" };
+    let _ = writeln!(text, "{:9} {fewest} to {most}, in {units}; shown for {axes}", "axes");
+    if let Some(dt) = declaration.default_dt {
+        let _ = writeln!(text, "{:9} {dt} where the job gives none", "dt");
+    }
+    text.push_str("\nparameters, in [kernel]:\n");
+    let parameters: Vec<_> = declaration.parameters.iter().map(parameter).collect();
+    text.push_str(&table(&parameters));
+    text.push_str("\nfields:\n");
+    let fields: Vec<_> = declaration.fields.iter().filter(|field| shown(field.role)).map(field).collect();
+    text.push_str(&table(&fields));
+    text
+}
+
+/// Name, unit, default and range, meaning.
+fn parameter(parameter: &Parameter) -> [String; 4] {
+    let kind = match &parameter.kind {
+        ParameterKind::Number { default, least, most } => {
+            let default = default.map_or("required".to_owned(), |value| format!("default {value}"));
+            match (least.is_finite(), most.is_finite()) {
+                (true, true) => format!("{default}, {least} to {most}"),
+                (true, false) => format!("{default}, at least {least}"),
+                (false, true) => format!("{default}, at most {most}"),
+                (false, false) => default,
+            }
+        }
+        ParameterKind::Word { default, choices } => format!("default \"{default}\", one of {}", choices.join(", ")),
+        ParameterKind::List { default, len } => format!("default {default:?}, {len} numbers"),
+    };
+    [parameter.name.to_owned(), format!("[{}]", parameter.unit), kind, parameter.about.to_owned()]
+}
+
+/// Name, unit, role and default, meaning.
+fn field(field: &Field) -> [String; 4] {
+    let (role, given) = match field.role {
+        Role::Component => ("component", true),
+        Role::Coefficient => ("coefficient", true),
+        Role::Start => ("start", true),
+        Role::Derived => ("derived", false),
+        Role::Prepared | Role::Scratch => ("internal", false),
+    };
+    let default = match (field.default, given) {
+        (Some(value), true) => format!(", default {value}"),
+        (None, true) if field.optional || field.role == Role::Start => ", optional".to_owned(),
+        (None, true) => ", required".to_owned(),
+        (_, false) => String::new(),
+    };
+    let least = if field.least.is_finite() { format!(", at least {}", field.least) } else { String::new() };
+    let kind = format!("{role}{default}{least}");
+    [field.name.to_owned(), format!("[{}]", field.unit), kind, field.about.to_owned()]
+}
+
+fn shown(role: Role) -> bool {
+    !matches!(role, Role::Prepared | Role::Scratch)
+}
+
+/// Rows in columns, or `none`.
+fn table(rows: &[[String; 4]]) -> String {
+    if rows.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (first, second, third) = (width(0), width(1), width(2));
+    let lines = rows
+        .iter()
+        .map(|[name, unit, kind, about]| format!("  {name:first$}  {unit:second$}  {kind:third$}  {about}\n"));
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_can_be_shown() {
+        for name in catalog().names() {
+            assert!(list(catalog()).contains(name));
+            let (fewest, most) = catalog().declare(name, 1).unwrap().axes;
+            for axes in fewest..=most {
+                let declaration = catalog().declare(name, axes).unwrap();
+                let text = show(&declaration, axes);
+                for field in declaration.fields.iter().filter(|field| shown(field.role)) {
+                    assert!(text.contains(field.about), "{text}");
+                }
+                assert!(text.contains(declaration.equation) && text.contains(declaration.bound), "{text}");
+            }
+        }
+    }
 }

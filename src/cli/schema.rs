@@ -1,16 +1,18 @@
-//! `ringfort schema`.
+//! `ringfort schema`: the job file's shape, for editors and scripts.
 
 use crate::exit::{Exit, Failure};
+use crate::job::Job;
 
-/// Help line of schema.
+/// Print a JSON Schema of the job file.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Runs the command.
+/// Prints the JSON Schema of the job file.
 ///
 /// # Errors
 ///
-/// Any error of the command, with its exit code.
+/// A usage error if standard output cannot be written.
 pub fn run(_args: &Args) -> Result<Exit, Failure> {
-    super::absent("schema")
+    let schema = format!("{:#}\n", Job::schema());
+    super::kernels::print(&schema)
 }

@@ -1,0 +1,235 @@
+//! One chunk file: values of a block, padded to the chunk's extents, then their CRC-32C in four bytes.
+//!
+//! Both ways stream through a buffer of [`PIECE`] bytes and compute the checksum while copying, so that memory stays
+//! small whatever a file's metadata says.
+
+use std::io;
+use std::path::Path;
+
+use ringfort_kernels::Real;
+
+use super::error::{CheckpointError, Damage};
+use super::manifest::FileRecord;
+use super::meta::Fill;
+use super::store::{Sink, Source, Store};
+use crate::grid::{Extents, Region};
+
+/// Bytes that pass at once; a multiple of every value's size.
+const PIECE: usize = 1 << 20;
+
+/// Collects values, and passes full pieces with their checksum on to a file.
+struct Stream<'a> {
+    file: &'a mut dyn Sink,
+    piece: Vec<u8>,
+    crc: u32,
+    bytes: u64,
+}
+
+impl Stream<'_> {
+    /// Adds as many copies or values as `fill` writes into `bytes` bytes.
+    fn add(&mut self, bytes: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<()> {
+        if self.piece.len() + bytes > PIECE {
+            self.flush()?;
+        }
+        let start = self.piece.len();
+        self.piece.resize(start + bytes, 0);
+        fill(&mut self.piece[start..]);
+        Ok(())
+    }
+
+    fn add_values<T: Real>(&mut self, values: &[T]) -> io::Result<()> {
+        for some in values.chunks(PIECE / T::BYTES) {
+            self.add(some.len() * T::BYTES, |bytes| {
+                for (to, value) in bytes.chunks_exact_mut(T::BYTES).zip(some) {
+                    value.write_le(to);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn add_fill(&mut self, value: &[u8], mut count: usize) -> io::Result<()> {
+        while count > 0 {
+            let some = count.min(PIECE / value.len());
+            self.add(some * value.len(), |bytes| {
+                for to in bytes.chunks_exact_mut(value.len()) {
+                    to.copy_from_slice(value);
+                }
+            })?;
+            count -= some;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.crc = crc32c::crc32c_append(self.crc, &self.piece);
+        self.bytes += self.piece.len() as u64;
+        self.file.write_all(&self.piece)?;
+        self.piece.clear();
+        Ok(())
+    }
+
+    /// Ends the file with its checksum; length and checksum of the values.
+    fn finish(mut self) -> io::Result<(u64, u32)> {
+        self.flush()?;
+        self.file.write_all(&self.crc.to_le_bytes())?;
+        self.file.sync()?;
+        Ok((self.bytes + 4, self.crc))
+    }
+}
+
+/// Writes the file at `path` with `values` of a block of `extent` cells, padded with `fill` to `chunk` cells, and
+/// returns once it survives a power cut. Length and checksum of the file.
+pub(super) fn write<T: Real>(
+    store: &dyn Store,
+    path: &Path,
+    [extent, chunk]: [Extents; 2],
+    fill: Fill,
+    values: &[T],
+) -> io::Result<(u64, u32)> {
+    let fill: &[u8] = match (fill, T::BYTES) {
+        (Fill::Nan, 4) => &0x7fc0_0000_u32.to_le_bytes(),
+        (Fill::Nan, _) => &0x7ff8_0000_0000_0000_u64.to_le_bytes(),
+        (Fill::Zero, bytes) => &[0; 8][..bytes],
+    };
+    let mut file = store.create(path)?;
+    let mut stream = Stream { file: &mut *file, piece: Vec::new(), crc: 0, bytes: 0 };
+    let mut rows = values.chunks_exact(extent[3]);
+    for [w, z, y] in (Region { start: [0; 4], extent: chunk }).rows() {
+        let row = if w < extent[0] && z < extent[1] && y < extent[2] { rows.next() } else { None };
+        let row = row.unwrap_or(&[]);
+        stream.add_values(row)?;
+        stream.add_fill(fill, chunk[3] - row.len())?;
+    }
+    stream.finish()
+}
+
+/// Reads bytes `from..to` of `file` piece by piece; `see` gets each piece's offset after `from`, a multiple of 8.
+fn pieces(file: &dyn Source, from: u64, to: u64, mut see: impl FnMut(u64, &[u8])) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    let mut at = from;
+    while at < to {
+        let some = usize::try_from(to - at).map_or(PIECE, |rest| rest.min(PIECE));
+        buffer.resize(some, 0);
+        file.read_at(&mut buffer, at)?;
+        see(at - from, &buffer);
+        at += some as u64;
+    }
+    Ok(())
+}
+
+/// Opens the file at `path` and checks that it has the length that `record` says.
+pub(super) fn open(
+    store: &dyn Store,
+    path: &Path,
+    record: &FileRecord,
+    name: String,
+) -> Result<Box<dyn Source>, CheckpointError> {
+    let file = store.open(path).map_err(|error| CheckpointError::read(name.clone(), error))?;
+    match file.bytes() {
+        Ok(bytes) if bytes == record.bytes => Ok(file),
+        Ok(found) => {
+            let damage = Damage::Length { expected: record.bytes, found };
+            Err(CheckpointError::Damaged { name, damage })
+        }
+        Err(source) => Err(CheckpointError::read(name, source)),
+    }
+}
+
+/// Reads all of `file`, shows it to `see` piece by piece (chunks without their checksum), and checks it.
+pub(super) fn check(
+    file: &dyn Source,
+    record: &FileRecord,
+    name: String,
+    mut see: impl FnMut(u64, &[u8]),
+) -> Result<(), CheckpointError> {
+    let values = if record.is_chunk() { record.bytes.saturating_sub(4) } else { record.bytes };
+    let mut found = 0;
+    let mut stored = record.crc.to_le_bytes();
+    let read = pieces(file, 0, values, |at, bytes| {
+        found = crc32c::crc32c_append(found, bytes);
+        see(at, bytes);
+    })
+    .and_then(|()| if values < record.bytes { file.read_at(&mut stored, values) } else { Ok(()) });
+    if let Err(source) = read {
+        return Err(CheckpointError::read(name, source));
+    }
+    let stored = u32::from_le_bytes(stored);
+    let wrong = if found == record.crc { stored } else { found };
+    if wrong == record.crc {
+        Ok(())
+    } else {
+        let damage = Damage::Checksum { expected: record.crc, found: wrong };
+        Err(CheckpointError::Damaged { name, damage })
+    }
+}
+
+/// A box of a chunk and where its cells go.
+pub(super) struct Copy<'a, T> {
+    /// Extents of the chunk.
+    pub(super) chunk: Extents,
+    /// The box, in cells of the chunk.
+    pub(super) wanted: Region,
+    /// Values of the box `into`, in memory order.
+    pub(super) out: &'a mut [T],
+    /// The box that `out` holds, in cells of the chunk's coordinates (`shift` added to be positive).
+    pub(super) into: Region,
+    /// What to add to a chunk's index to get one of `into`.
+    pub(super) shift: Extents,
+}
+
+impl<T: Real> Copy<'_, T> {
+    /// Copies the wanted ones of the values in `bytes`, the first of which is value number `first` of the chunk.
+    pub(super) fn take(&mut self, first: usize, bytes: &[u8]) {
+        let row = self.chunk[3];
+        let last = first + bytes.len() / T::BYTES;
+        let mut at = first;
+        while at < last {
+            let index = at / row;
+            let end = last.min((index + 1) * row);
+            self.take_row(index, [at, end], &bytes[(at - first) * T::BYTES..(end - first) * T::BYTES]);
+            at = end;
+        }
+    }
+
+    /// The same for values `at..end` of the chunk, all of row number `index`.
+    fn take_row(&mut self, index: usize, [at, end]: [usize; 2], bytes: &[u8]) {
+        let chunk = self.chunk;
+        let cell = [index / (chunk[2] * chunk[1]), index / chunk[2] % chunk[1], index % chunk[2]];
+        let wanted = &self.wanted;
+        if (0..3).any(|axis| cell[axis] < wanted.start[axis] || cell[axis] >= wanted.end(axis)) {
+            return;
+        }
+        let from = wanted.start[3].max(at - index * chunk[3]);
+        let to = wanted.end(3).min(end - index * chunk[3]);
+        if from >= to {
+            return;
+        }
+        let place = [cell[0], cell[1], cell[2], from];
+        let start = self.into.offset(std::array::from_fn(|axis| place[axis] + self.shift[axis]));
+        let skip = (from + index * chunk[3] - at) * T::BYTES;
+        let values = bytes[skip..].chunks_exact(T::BYTES);
+        for (value, bytes) in self.out[start..start + (to - from)].iter_mut().zip(values) {
+            *value = T::read_le(bytes);
+        }
+    }
+
+    /// Reads the span from the first to the last wanted value, without a check.
+    pub(super) fn read_unchecked(&mut self, file: &dyn Source) -> io::Result<()> {
+        let whole = Region { start: [0; 4], extent: self.chunk };
+        let first = whole.offset(self.wanted.start);
+        let last = whole.offset(std::array::from_fn(|axis| self.wanted.end(axis) - 1)) + 1;
+        let [from, to] = [first, last].map(|value| (value * T::BYTES) as u64);
+        pieces(file, from, to, |at, bytes| self.take(first + values::<T>(at), bytes))
+    }
+
+    /// Reads the whole file and checks it.
+    pub(super) fn read(&mut self, file: &dyn Source, record: &FileRecord, name: String) -> Result<(), CheckpointError> {
+        check(file, record, name, |at, bytes| self.take(values::<T>(at), bytes))
+    }
+}
+
+/// Number of values in `bytes` bytes of a chunk whose cells are known to fit memory indices.
+fn values<T: Real>(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a chunk is indexed in memory") / T::BYTES
+}

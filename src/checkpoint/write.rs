@@ -1,0 +1,264 @@
+//! Writing a checkpoint: the first rank begins, every rank writes its parts, the first rank commits.
+//!
+//! Order on disk: folder and owner record, metadata and coordinates, chunks, and the manifest last; each file and each
+//! folder's names are synced before the manifest exists. So a crash at any instant leaves older checkpoints whole and
+//! this one absent or complete.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ringfort_kernels::Real;
+
+use super::chunk;
+use super::error::CheckpointError;
+use super::manifest::{FileRecord, Manifest};
+use super::meta::{Fill, Meta, Precision, RunId};
+use super::owner::{self, Owner};
+use super::read::Checkpoint;
+use super::store::{Store, write_file};
+use super::zarr;
+use super::{MANIFEST, folder, home, shown};
+use crate::grid::Extents;
+
+const TEMPORARY: &str = "MANIFEST.part";
+
+/// A checkpoint that has a folder and no manifest yet.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Its folder, the same on every rank: see [`folder`].
+    pub folder: PathBuf,
+    /// Files that [`begin`] wrote: metadata and coordinates.
+    files: Vec<FileRecord>,
+}
+
+/// Makes the folder of the checkpoint of `meta.step` under `run_dir` with all but the components' chunks. What is there
+/// of an earlier attempt of this run is removed; what is damaged or belongs to another run is moved aside to
+/// `step-N.refused-K`. Called by one rank, before any [`write_part`].
+///
+/// # Errors
+///
+/// [`CheckpointError::Exists`] if this run's checkpoint is there already and whole: nothing is left to do.
+/// [`CheckpointError::Meta`] if the state cannot be stored. [`CheckpointError::Io`] from the store; what was made is
+/// then removed as far as possible.
+pub fn begin(store: &dyn Store, run_dir: &Path, meta: &Meta) -> Result<Pending, CheckpointError> {
+    meta.check()?;
+    let home = home(run_dir);
+    match store.create_folder(&home) {
+        Ok(()) => store.sync_folder(run_dir).map_err(CheckpointError::io("sync", "the run's folder"))?,
+        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(other) => return Err(CheckpointError::io("create", "checkpoints")(other)),
+    }
+    let folder = folder(run_dir, meta.step);
+    make_room(store, &folder, meta)?;
+    prepare(store, &home, &folder, meta).inspect_err(|_| {
+        let _best_effort = abandon(store, &folder, meta.run);
+    })
+}
+
+/// Writes the chunk of `part` of `component`: `values` are the cells of `meta.cuts.block(part)` in memory order, last
+/// axis fastest, without halo. When it returns, the chunk survives a power cut. What comes back goes to [`commit`].
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`] from the store; the checkpoint can then no longer be committed.
+///
+/// # Panics
+///
+/// If `values` are not as many as the block has cells, or not of the precision that `meta` names.
+pub fn write_part<T: Real>(
+    store: &dyn Store,
+    folder: &Path,
+    meta: &Meta,
+    part: usize,
+    component: usize,
+    values: &[T],
+) -> Result<FileRecord, CheckpointError> {
+    let block = meta.cuts.block(part);
+    assert_eq!(Precision::of::<T>(), meta.precision, "values have the checkpoint's precision");
+    assert_eq!(values.len(), block.cells(), "values are those of the part's block");
+    let extents = [block.extent, meta.cuts.largest()];
+    let fill = meta.components[component].fill;
+    let record = write_values(store, folder, meta.chunk_name(component, part), extents, fill, values)?;
+    let path = folder.join(&record.name);
+    let parent = path.parent().expect("a chunk lies in a folder");
+    store.sync_folder(parent).map_err(CheckpointError::io("sync", shown(folder, &record.name)))?;
+    Ok(record)
+}
+
+/// Makes `pending` a checkpoint: checks that `chunks` report every part of every component exactly once, in any order,
+/// and writes the manifest. Called by one rank. When it returns, the checkpoint survives a power cut.
+///
+/// # Errors
+///
+/// [`CheckpointError::Reported`] if a chunk is missing, double, unknown or of the wrong length; [`CheckpointError::Io`]
+/// from the store. The caller then calls [`abandon`].
+pub fn commit(
+    store: &dyn Store,
+    pending: &Pending,
+    meta: &Meta,
+    chunks: Vec<FileRecord>,
+) -> Result<Manifest, CheckpointError> {
+    let folder = &pending.folder;
+    let chunks = in_order(folder, meta, chunks)?;
+    let files = pending.files.iter().cloned().chain(chunks).collect();
+    let manifest = Manifest { meta: meta.clone(), files };
+    let name = || shown(folder, MANIFEST);
+    let bytes = manifest
+        .encode()
+        .map_err(|error| CheckpointError::io("write", name())(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    let temporary = folder.join(TEMPORARY);
+    write_file(store, &temporary, &bytes).map_err(CheckpointError::io("write", name()))?;
+    store.rename(&temporary, &folder.join(MANIFEST)).map_err(CheckpointError::io("rename", name()))?;
+    store.sync_folder(folder).map_err(CheckpointError::io("sync", shown(folder, "")))?;
+    let home = folder.parent().unwrap_or(Path::new("."));
+    store.sync_folder(home).map_err(CheckpointError::io("sync", "checkpoints"))?;
+    Ok(manifest)
+}
+
+/// Removes the unfinished checkpoint in `folder` if it carries the owner record of `run`.
+///
+/// # Errors
+///
+/// [`CheckpointError::NotOurs`] if it does not; [`CheckpointError::Io`] from the store. No older checkpoint is touched.
+pub fn abandon(store: &dyn Store, folder: &Path, run: RunId) -> Result<(), CheckpointError> {
+    match Owner::read(store, folder)? {
+        Some(owner) if owner.run == run => owner::remove(store, folder),
+        _ => Err(CheckpointError::NotOurs { name: shown(folder, "") }),
+    }
+}
+
+/// Frees the name `folder`.
+fn make_room(store: &dyn Store, folder: &Path, meta: &Meta) -> Result<(), CheckpointError> {
+    if let Err(error) = store.metadata(folder) {
+        let name = shown(folder, "");
+        return if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(CheckpointError::read(name, error)) };
+    }
+    match Checkpoint::open(store, folder) {
+        Ok(found) if found.meta().run == meta.run && found.meta().fingerprint == meta.fingerprint => {
+            match found.verify_listed() {
+                Ok(()) => return Err(CheckpointError::Exists { name: shown(folder, "") }),
+                Err(error) if !error.damaged() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Err(CheckpointError::Partial { .. }) => {
+            if store.list(folder).is_ok_and(|names| names.is_empty()) {
+                return store.remove_folder(folder).map_err(CheckpointError::io("remove", shown(folder, "")));
+            }
+            if matches!(Owner::read(store, folder), Ok(Some(owner)) if owner.run == meta.run) {
+                return owner::remove(store, folder);
+            }
+        }
+        Err(error) if !error.damaged() => return Err(error),
+        Ok(_) | Err(_) => {}
+    }
+    move_aside(store, folder)
+}
+
+fn move_aside(store: &dyn Store, folder: &Path) -> Result<(), CheckpointError> {
+    let error = || CheckpointError::io("move aside", shown(folder, ""));
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let free = (1_u32..)
+        .map(|count| folder.with_file_name(format!("{name}.refused-{count}")))
+        .find(|aside| store.metadata(aside).is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+    let aside = free.ok_or_else(|| error()(io::ErrorKind::AlreadyExists.into()))?;
+    store.rename(folder, &aside).map_err(error())?;
+    store.sync_folder(folder.parent().unwrap_or(Path::new("."))).map_err(error())
+}
+
+/// Creates folders, owner record, metadata and coordinates, and syncs all of them.
+fn prepare(store: &dyn Store, home: &Path, folder: &Path, meta: &Meta) -> Result<Pending, CheckpointError> {
+    let create = |name: &str| {
+        store.create_folder(&folder.join(name)).map_err(CheckpointError::io("create", shown(folder, name)))
+    };
+    let sync =
+        |name: &str| store.sync_folder(&folder.join(name)).map_err(CheckpointError::io("sync", shown(folder, name)));
+    store.create_folder(folder).map_err(CheckpointError::io("create", shown(folder, "")))?;
+    Owner::here(meta.run).write(store, folder)?;
+    sync("")?;
+    store.sync_folder(home).map_err(CheckpointError::io("sync", "checkpoints"))?;
+    let folders = folders(meta);
+    folders.iter().try_for_each(|name| create(name))?;
+    let mut files = Vec::new();
+    for (name, bytes) in zarr::documents(meta) {
+        write_file(store, &folder.join(&name), &bytes).map_err(CheckpointError::io("write", shown(folder, &name)))?;
+        files.push(FileRecord { name, bytes: bytes.len() as u64, crc: crc32c::crc32c(&bytes) });
+    }
+    for (name, axis, half) in meta.coordinates() {
+        files.push(write_coordinate(store, folder, meta, &name, axis, half)?);
+    }
+    let places: std::collections::HashMap<String, usize> =
+        meta.files().take(meta.files_before_chunks()).enumerate().map(|(at, (name, _))| (name, at)).collect();
+    files.sort_by_key(|file| places[&file.name]);
+    folders.iter().rev().try_for_each(|name| sync(name))?;
+    sync("")?;
+    Ok(Pending { folder: folder.to_path_buf(), files })
+}
+
+/// All folders within the checkpoint's, each after the one that holds it.
+fn folders(meta: &Meta) -> Vec<String> {
+    let mut all = Vec::new();
+    for (name, ..) in meta.coordinates() {
+        all.extend([name.clone(), format!("{name}/c")]);
+    }
+    let parts = meta.cuts.parts();
+    for field in &meta.components {
+        all.push(field.name.clone());
+        let mut level = vec![format!("{}/c", field.name)];
+        all.extend(level.clone());
+        let own = meta.grid.own(&parts);
+        for &count in &own[..own.len() - 1] {
+            level = level.iter().flat_map(|name| (0..count).map(move |at| format!("{name}/{at}"))).collect();
+            all.extend(level.clone());
+        }
+    }
+    all
+}
+
+#[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
+fn write_coordinate(
+    store: &dyn Store,
+    folder: &Path,
+    meta: &Meta,
+    name: &str,
+    axis: usize,
+    half: bool,
+) -> Result<FileRecord, CheckpointError> {
+    let grid = &meta.grid;
+    let beyond = if half { 0.5 } else { 0.0 };
+    let values: Vec<f64> =
+        (0..grid.points[axis]).map(|at| grid.origin[axis] + grid.spacing[axis] * (at as f64 + beyond)).collect();
+    let extent: Extents = [1, 1, 1, values.len()];
+    write_values(store, folder, format!("{name}/c/0"), [extent, extent], Fill::Nan, &values)
+}
+
+fn write_values<T: Real>(
+    store: &dyn Store,
+    folder: &Path,
+    name: String,
+    extents: [Extents; 2],
+    fill: Fill,
+    values: &[T],
+) -> Result<FileRecord, CheckpointError> {
+    let (bytes, crc) = chunk::write(store, &folder.join(&name), extents, fill, values)
+        .map_err(CheckpointError::io("write", shown(folder, &name)))?;
+    Ok(FileRecord { name, bytes, crc })
+}
+
+/// `chunks` in the manifest's order.
+fn in_order(folder: &Path, meta: &Meta, mut chunks: Vec<FileRecord>) -> Result<Vec<FileRecord>, CheckpointError> {
+    let places: std::collections::HashMap<String, usize> =
+        meta.files().skip(meta.files_before_chunks()).enumerate().map(|(at, (name, _))| (name, at)).collect();
+    let mut times = vec![0_usize; places.len()];
+    for chunk in &chunks {
+        match places.get(&chunk.name) {
+            Some(&place) if chunk.bytes == meta.chunk_bytes() => times[place] += 1,
+            _ => return Err(CheckpointError::Reported { name: shown(folder, &chunk.name), times: 0 }),
+        }
+    }
+    if let Some((name, place)) = places.iter().filter(|&(_, &place)| times[place] != 1).min_by_key(|&(_, at)| at) {
+        return Err(CheckpointError::Reported { name: shown(folder, name), times: times[*place] });
+    }
+    chunks.sort_by_key(|chunk| places[&chunk.name]);
+    Ok(chunks)
+}

@@ -1,0 +1,264 @@
+//! `[grid]` and `[[image]]`: axes, their bounds, and planes that cut them.
+
+use ringfort_kernels::{Declaration, Role};
+
+use super::document::Document;
+use super::error::{JobError, Mistake};
+use super::{Every, Image, Source, schedule, schema};
+use crate::grid::{AXES, Boundary, Extents, Grid, Units};
+
+/// Most points along an axis.
+const MOST_POINTS: u64 = 1 << 40;
+/// Fewest points that a grid may not have.
+const TOO_MANY_POINTS: u64 = 1 << 48;
+/// Colour maps.
+pub(super) const COLORS: [&str; 6] = ["viridis", "magma", "inferno", "plasma", "turbo", "cividis"];
+
+/// The grid.
+pub(super) fn grid(document: &Document, given: &schema::Grid) -> Result<Grid, JobError> {
+    let axes = given.points.len();
+    if !(1..=AXES).contains(&axes) {
+        let problem = format!("{axes} axes; give 1 to {AXES} numbers of points, slowest axis first");
+        return Err(document.wrong(&["grid", "points"], problem));
+    }
+    let first = AXES - axes;
+    let units = match given.units {
+        schema::Units::Metres => Units::Metres,
+        schema::Units::Degrees => Units::Degrees,
+    };
+    if units == Units::Degrees && axes < 2 {
+        return Err(document.wrong(&["grid", "units"], "degrees need two axes, lat and lon; the grid has one"));
+    }
+    let spacing = per_axis(document, "spacing", given.spacing.as_deref(), axes, 1.0)?;
+    if let Some(at) = spacing.iter().position(|&h| h <= 0.0) {
+        let problem = format!("{} is not above 0; give the distance between points", spacing[at]);
+        return Err(document.wrong(&["grid", "spacing", &(at - first).to_string()], problem));
+    }
+    let grid = Grid {
+        axes,
+        points: points(document, &given.points)?,
+        spacing,
+        origin: per_axis(document, "origin", given.origin.as_deref(), axes, 0.0)?,
+        units,
+        boundary: boundary(document, given.boundary.as_deref(), axes)?,
+    };
+    for axis in first..AXES {
+        if !grid.coordinate(axis, grid.points[axis]).is_finite() {
+            let problem = format!("coordinates along {} overflow; use smaller spacing", grid.name(axis));
+            return Err(document.wrong(&["grid", "spacing"], problem));
+        }
+    }
+    Ok(grid)
+}
+
+fn points(document: &Document, given: &[u64]) -> Result<Extents, JobError> {
+    let mut points = [1; AXES];
+    let mut product: u64 = 1;
+    for (at, &count) in given.iter().enumerate() {
+        let place = ["grid", "points", &at.to_string()];
+        if !(1..=MOST_POINTS).contains(&count) {
+            let problem = format!("{count} points along an axis; give 1 to 2^40");
+            return Err(document.wrong(&place, problem));
+        }
+        product = product.checked_mul(count).filter(|&cells| cells < TOO_MANY_POINTS).ok_or_else(|| {
+            document.wrong(&["grid", "points"], "the grid has 2^48 points or more; no machine holds it, give fewer")
+        })?;
+        points[AXES - given.len() + at] =
+            usize::try_from(count).map_err(|_| document.wrong(&place, "too many points for this machine"))?;
+    }
+    Ok(points)
+}
+
+/// One finite number per axis.
+fn per_axis(
+    document: &Document,
+    key: &str,
+    given: Option<&[f64]>,
+    axes: usize,
+    default: f64,
+) -> Result<[f64; AXES], JobError> {
+    let mut values = [default; AXES];
+    let Some(given) = given else { return Ok(values) };
+    check_length(document, &["grid", key], given.len(), axes)?;
+    for (at, &value) in given.iter().enumerate() {
+        if !value.is_finite() {
+            return Err(document.wrong(&["grid", key, &at.to_string()], format!("{value} is not a finite number")));
+        }
+        values[AXES - axes + at] = value;
+    }
+    // The axes that the job does not have keep neutral values.
+    Ok(values)
+}
+
+/// Checks that the list at `path` has one entry per axis.
+pub(super) fn check_length(document: &Document, path: &[&str], length: usize, axes: usize) -> Result<(), JobError> {
+    if length == axes {
+        return Ok(());
+    }
+    let problem = format!("{length} entries for {axes} axes of the grid; give one per axis, slowest first");
+    Err(document.wrong(path, problem))
+}
+
+fn boundary(
+    document: &Document,
+    given: Option<&[schema::Boundary]>,
+    axes: usize,
+) -> Result<[[Boundary; 2]; AXES], JobError> {
+    let mut all = [[Boundary::Periodic; 2]; AXES];
+    let Some(given) = given else { return Ok(all) };
+    check_length(document, &["grid", "boundary"], given.len(), axes)?;
+    for (at, entry) in given.iter().enumerate() {
+        let pair = match entry {
+            schema::Boundary::Both(both) => [beyond(*both); 2],
+            schema::Boundary::Pair([low, high]) => [beyond(*low), beyond(*high)],
+        };
+        if pair[0] != pair[1] && pair.contains(&Boundary::Periodic) {
+            let problem = "periodic on one side only; an axis is periodic on both sides or on none";
+            return Err(document.wrong(&["grid", "boundary", &at.to_string()], problem));
+        }
+        all[AXES - axes + at] = pair;
+    }
+    Ok(all)
+}
+
+fn beyond(word: schema::Beyond) -> Boundary {
+    match word {
+        schema::Beyond::Periodic => Boundary::Periodic,
+        schema::Beyond::Wall => Boundary::Wall,
+        schema::Beyond::Fixed => Boundary::Fixed,
+        schema::Beyond::Open => Boundary::Open,
+    }
+}
+
+/// All images.
+pub(super) fn images(
+    document: &Document,
+    given: &[schema::Image],
+    grid: &Grid,
+    declaration: &Declaration,
+    sources: &[Option<Source>],
+) -> Result<Vec<Image>, JobError> {
+    let read = |(at, image)| self::image(document, at, image, grid, declaration, sources);
+    given.iter().enumerate().map(read).collect()
+}
+
+fn image(
+    document: &Document,
+    at: usize,
+    given: &schema::Image,
+    grid: &Grid,
+    declaration: &Declaration,
+    sources: &[Option<Source>],
+) -> Result<Image, JobError> {
+    let at = at.to_string();
+    let path = |key| ["image", at.as_str(), key];
+    let slot = drawable(document, &path("field"), &given.field, declaration, sources)?;
+    let every = match schedule::every(document, &path("every"), &given.every)? {
+        Every::Steps(steps) => steps,
+        Every::Seconds(_) => {
+            return Err(document.wrong(&path("every"), "images follow steps; write \"N steps\""));
+        }
+    };
+    let colors = given.colors.as_deref().unwrap_or(COLORS[0]);
+    if !COLORS.contains(&colors) {
+        return Err(document.unknown_word(&path("colors"), "colour map", colors, &COLORS));
+    }
+    let range = given.range.map(|[low, high]| (low, high));
+    if let Some((low, high)) = range
+        && !(low.is_finite() && high.is_finite() && low < high)
+    {
+        let problem = format!("[{low}, {high}] is no range; give two finite numbers, the lower one first");
+        return Err(document.wrong(&path("range"), problem));
+    }
+    let plane = planes(document, &path("plane"), given.plane.as_deref(), grid)?;
+    Ok(Image { field: given.field.clone(), slot, every, plane, colors: colors.to_owned(), range })
+}
+
+/// Slot of the field `name`, which must have values to draw.
+fn drawable(
+    document: &Document,
+    path: &[&str],
+    name: &str,
+    declaration: &Declaration,
+    sources: &[Option<Source>],
+) -> Result<usize, JobError> {
+    let drawn = |role| matches!(role, Role::Component | Role::Coefficient | Role::Derived);
+    let known: Vec<&str> =
+        declaration.fields.iter().filter(|field| drawn(field.role)).map(|field| field.name).collect();
+    if !known.contains(&name) {
+        return Err(document.unknown_word(path, "field", name, &known));
+    }
+    let slot = declaration.slot(name).unwrap_or_default();
+    if declaration.fields[slot].role == Role::Coefficient && sources[slot].is_none() {
+        return Err(document.wrong(path, format!("the job gives no `{name}`, so there is nothing to draw")));
+    }
+    Ok(slot)
+}
+
+/// Planes that leave two axes of the grid (or one, where it has one).
+fn planes(
+    document: &Document,
+    path: &[&str],
+    given: Option<&str>,
+    grid: &Grid,
+) -> Result<Vec<(usize, usize)>, JobError> {
+    let needed = grid.axes.saturating_sub(2);
+    let Some(text) = given else {
+        return match needed {
+            0 => Ok(Vec::new()),
+            1 => Ok(vec![(grid.first(), grid.points[grid.first()] / 2)]),
+            _ => Err(document.missing(path, "a grid of 4 axes needs two cuts, such as plane = \"w=0, z=0.5\"")),
+        };
+    };
+    let mut planes = Vec::new();
+    for cut in text.split(',') {
+        let plane = plane(cut, grid).map_err(|problem| document.wrong(path, problem))?;
+        if planes.iter().any(|&(axis, _)| axis == plane.0) {
+            return Err(document.wrong(path, format!("`{text}` cuts the axis {} twice", grid.name(plane.0))));
+        }
+        planes.push(plane);
+    }
+    if planes.len() != needed {
+        let problem = format!(
+            "`{text}` has {} cuts; a grid of {} axes needs {needed}, so that a plane is left",
+            planes.len(),
+            grid.axes,
+        );
+        return Err(document.wrong(path, problem));
+    }
+    planes.sort_unstable();
+    Ok(planes)
+}
+
+/// Axis and nearest point of a cut such as `z=0.5`.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the position is within the axis")]
+#[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
+fn plane(cut: &str, grid: &Grid) -> Result<(usize, usize), String> {
+    let names: Vec<&str> = (grid.first()..AXES).map(|axis| grid.name(axis)).collect();
+    let shape =
+        || format!("`{}` is no plane; write an axis ({}) and a coordinate, such as z=0.5", cut, names.join(", "));
+    let (name, text) = cut.split_once('=').ok_or_else(shape)?;
+    let axis = grid.first() + names.iter().position(|known| *known == name.trim()).ok_or_else(shape)?;
+    let at: f64 = text.trim().parse().map_err(|_| shape())?;
+    let index = (at - grid.origin[axis]) / grid.spacing[axis];
+    let last = grid.points[axis] - 1;
+    if !(-0.5..=last as f64 + 0.5).contains(&index) {
+        return Err(format!(
+            "{} = {at} lies outside the grid, which spans {} to {}",
+            grid.name(axis),
+            grid.coordinate(axis, 0),
+            grid.coordinate(axis, last),
+        ));
+    }
+    Ok((axis, (libm::round(index).abs() as usize).clamp(0, last)))
+}
+
+/// The grid's units are degrees and the kernel does not allow it.
+pub(super) fn check_units(document: &Document, grid: &Grid, declaration: &Declaration) -> Result<(), JobError> {
+    if grid.units == Units::Degrees && !declaration.degrees {
+        let problem = format!("the kernel {} knows no degrees; use \"m\"", declaration.name);
+        let place = document.value(&["grid", "units"]);
+        return Err(document.located(place, Mistake::Value { key: "grid.units".to_owned(), problem }));
+    }
+    Ok(())
+}

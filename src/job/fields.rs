@@ -1,0 +1,166 @@
+//! `[fields]`: where the values of each slot come from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ringfort_kernels::{Declaration, Field, Given, Role};
+
+use super::document::Document;
+use super::error::{JobError, Mistake};
+use super::formula::Formula;
+use super::input::{Input, InputError};
+use super::{Precision, Source, schema};
+use crate::grid::Grid;
+
+/// What reading fields needs.
+pub(super) struct Reader<'a> {
+    pub(super) document: &'a Document,
+    pub(super) declaration: &'a Declaration,
+    pub(super) grid: &'a Grid,
+    /// Where relative files begin.
+    pub(super) folder: &'a Path,
+    pub(super) precision: Precision,
+}
+
+/// How the kernel meets a slot with this source.
+pub(super) fn given(source: &Option<Source>) -> Given {
+    match source {
+        None => Given::Absent,
+        Some(Source::Number(value)) => Given::Number(*value),
+        Some(Source::Formula(_) | Source::File(_)) => Given::Varying,
+    }
+}
+
+fn may_be_given(role: Role) -> bool {
+    matches!(role, Role::Component | Role::Coefficient | Role::Start)
+}
+
+impl Reader<'_> {
+    /// Source of every slot, defaults filled in.
+    pub(super) fn sources(&self, given: &BTreeMap<String, schema::Field>) -> Result<Vec<Option<Source>>, JobError> {
+        for name in given.keys() {
+            self.check_name(name)?;
+        }
+        let fields = &self.declaration.fields;
+        let starts = fields.iter().any(|field| field.role == Role::Start && given.contains_key(field.name));
+        let source = |field: &Field| match given.get(field.name) {
+            Some(value) => self.source(field, value).map(Some),
+            None => self.absent(field, starts),
+        };
+        fields.iter().map(source).collect()
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), JobError> {
+        let fields = &self.declaration.fields;
+        if fields.iter().any(|field| field.name == name && may_be_given(field.role)) {
+            return Ok(());
+        }
+        let known = fields.iter().filter(|field| may_be_given(field.role)).map(|field| field.name.to_owned());
+        let span = self.document.key(&["fields", name]);
+        let table = format!("[fields] of {}", self.declaration.name);
+        if fields.iter().any(|field| field.name == name) {
+            let problem = format!("the kernel {} computes it; remove it from [fields]", self.declaration.name);
+            return Err(self.document.located(span, Mistake::Value { key: format!("fields.{name}"), problem }));
+        }
+        Err(self.document.unknown_key(span, name, table, known.collect()))
+    }
+
+    /// Source of a field that the job does not give; `starts` if it gives fields to start from instead.
+    fn absent(&self, field: &Field, starts: bool) -> Result<Option<Source>, JobError> {
+        let needed = match field.role {
+            Role::Component => !starts,
+            Role::Coefficient => true,
+            Role::Start => starts,
+            Role::Prepared | Role::Scratch | Role::Derived => false,
+        };
+        if !needed {
+            return Ok(None);
+        }
+        if let Some(default) = field.default {
+            return Ok(Some(Source::Number(default)));
+        }
+        if field.optional || field.role == Role::Start {
+            return Ok(None);
+        }
+        let remedy = format!(
+            "the kernel {} needs it: {} [{}]; give a number, a formula or a file in [fields]",
+            self.declaration.name, field.about, field.unit,
+        );
+        Err(self.document.missing(&["fields", field.name], remedy))
+    }
+
+    fn source(&self, field: &Field, given: &schema::Field) -> Result<Source, JobError> {
+        let path = ["fields", field.name];
+        match given {
+            schema::Field::Number(value) => {
+                self.check_number(field, *value).map_err(|problem| self.document.wrong(&path, problem))?;
+                Ok(Source::Number(*value))
+            }
+            schema::Field::Table(table) => match (&table.formula, &table.file) {
+                (Some(formula), None) => self.formula(field, table, formula),
+                (None, Some(file)) => self.file(field, table, file),
+                (Some(_), Some(_)) => {
+                    Err(self.document.wrong(&path, "both a formula and a file are given; remove one of them"))
+                }
+                (None, None) => Err(self.document.wrong(&path, "neither a formula nor a file is given; give one")),
+            },
+        }
+    }
+
+    fn check_number(&self, field: &Field, value: f64) -> Result<(), String> {
+        #[allow(clippy::cast_possible_truncation, reason = "asks whether the value fits")]
+        let fits = match self.precision {
+            Precision::F32 => (value as f32).is_finite(),
+            Precision::F64 => value.is_finite(),
+        };
+        if !fits {
+            return Err(format!("{value} is not a finite number in the job's precision"));
+        }
+        if value < field.least {
+            return Err(format!("{value} is below the least value that makes sense, {}", field.least));
+        }
+        Ok(())
+    }
+
+    fn formula(&self, field: &Field, table: &schema::FieldTable, text: &str) -> Result<Source, JobError> {
+        let path = ["fields", field.name, "formula"];
+        for (key, given) in [("start", table.start.is_some()), ("values", table.values.is_some())] {
+            if given {
+                let problem = "it belongs to a file, not to a formula; remove it";
+                return Err(self.document.wrong(&["fields", field.name, key], problem));
+            }
+        }
+        Formula::parse(text, self.grid, field.least).map(Source::Formula).map_err(|error| {
+            let span = self.document.value(&path);
+            let inside = self.document.slice(span.clone()).find(text).filter(|_| !text.is_empty());
+            let place = inside.map_or(span.clone(), |at| {
+                let start = span.start + at;
+                start + error.at.start..start + error.at.end
+            });
+            self.document.located(place, Mistake::Value { key: path.join("."), problem: error.problem })
+        })
+    }
+
+    fn file(&self, field: &Field, table: &schema::FieldTable, file: &str) -> Result<Source, JobError> {
+        let path = |key| ["fields", field.name, key];
+        for (at, value) in table.values.iter().flatten().enumerate() {
+            let place = ["fields", field.name, "values", &at.to_string()];
+            self.check_number(field, *value).map_err(|problem| self.document.wrong(&place, problem))?;
+        }
+        let zarr = Path::new(file).extension().is_some_and(|extension| extension == "zarr");
+        if zarr || self.folder.join(file).join("zarr.json").is_file() {
+            return Err(self.document.later(&path("file"), format!("{file}: Zarr arrays")));
+        }
+        let opened = Input::open(&self.folder.join(file), field.least)
+            .and_then(|input| input.with_values(table.values.clone()))
+            .and_then(|input| input.with_box(table.start.as_deref(), self.grid));
+        opened.map(Source::File).map_err(|error| {
+            let key = match error {
+                InputError::StartLength { .. } | InputError::Box { .. } => "start",
+                InputError::NoLabels { .. } => "values",
+                _ => "file",
+            };
+            self.document.located(self.document.value(&path(key)), Mistake::Input { field: field.name.into(), error })
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! The operators of formulas, on `libm`. None is marked commutative, so `exmex` keeps their order.
+#![allow(missing_docs, unreachable_pub, reason = "the macro writes a bare `pub struct`")]
+
+use exmex::{BinOp, MakeOperators, Operator, ops_factory};
+
+const fn binary(apply: fn(f64, f64) -> f64) -> BinOp<f64> {
+    BinOp { apply, prio: 0, is_commutative: false }
+}
+
+ops_factory!(
+    Operators,
+    f64,
+    Operator::make_bin("+", binary(|a, b| a + b)),
+    Operator::make_bin_unary("-", binary(|a, b| a - b), |a| -a),
+    Operator::make_bin("*", binary(|a, b| a * b)),
+    Operator::make_bin("/", binary(|a, b| a / b)),
+    Operator::make_bin("^", binary(power)),
+    Operator::make_bin("atan2", binary(libm::atan2)),
+    Operator::make_bin("min", binary(smaller)),
+    Operator::make_bin("max", binary(larger)),
+    Operator::make_unary("sin", libm::sin),
+    Operator::make_unary("cos", libm::cos),
+    Operator::make_unary("tan", libm::tan),
+    Operator::make_unary("asin", libm::asin),
+    Operator::make_unary("acos", libm::acos),
+    Operator::make_unary("atan", libm::atan),
+    Operator::make_unary("sinh", libm::sinh),
+    Operator::make_unary("cosh", libm::cosh),
+    Operator::make_unary("tanh", libm::tanh),
+    Operator::make_unary("exp", libm::exp),
+    Operator::make_unary("ln", libm::log),
+    Operator::make_unary("log", libm::log),
+    Operator::make_unary("log10", libm::log10),
+    Operator::make_unary("log2", libm::log2),
+    Operator::make_unary("sqrt", libm::sqrt),
+    Operator::make_unary("abs", libm::fabs),
+    Operator::make_unary("floor", libm::floor),
+    Operator::make_unary("ceil", libm::ceil),
+    Operator::make_unary("round", libm::round),
+    Operator::make_unary("step", step),
+    Operator::make_unary("sign", sign)
+);
+
+/// `base` to the power `exponent`: by multiplication where that is a whole number up to 1024.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number up to 1024")]
+fn power(base: f64, exponent: f64) -> f64 {
+    if exponent != libm::trunc(exponent) || exponent.abs() > 1024.0 {
+        return libm::pow(base, exponent);
+    }
+    let mut left = exponent.abs() as u32;
+    let mut square = base;
+    let mut product = 1.0;
+    while left > 0 {
+        if left & 1 == 1 {
+            product *= square;
+        }
+        square *= square;
+        left >>= 1;
+    }
+    if exponent < 0.0 { 1.0 / product } else { product }
+}
+
+/// The smaller value; NaN if one is.
+fn smaller(a: f64, b: f64) -> f64 {
+    if b < a || b.is_nan() { b } else { a }
+}
+
+/// The larger value; NaN if one is.
+fn larger(a: f64, b: f64) -> f64 {
+    if a < b || b.is_nan() { b } else { a }
+}
+
+/// 1 from zero up, 0 below; NaN stays.
+fn step(a: f64) -> f64 {
+    match a {
+        a if a >= 0.0 => 1.0,
+        a if a < 0.0 => 0.0,
+        nan => nan,
+    }
+}
+
+/// 1, -1, or the zero or NaN itself.
+fn sign(a: f64) -> f64 {
+    match a {
+        a if a > 0.0 => 1.0,
+        a if a < 0.0 => -1.0,
+        other => other,
+    }
+}

@@ -1,0 +1,128 @@
+//! `[kernel]`: its name and parameters, checked against what the kernel declares.
+
+use std::collections::BTreeMap;
+
+use ringfort_kernels::{Declaration, ParameterKind, Value};
+
+use super::document::Document;
+use super::error::JobError;
+use super::{Catalog, axes, schema};
+use crate::grid::Grid;
+
+/// What the kernel that the job names says about itself on `grid`.
+pub(super) fn declaration(
+    document: &Document,
+    given: &schema::Kernel,
+    grid: &Grid,
+    catalog: &dyn Catalog,
+) -> Result<Declaration, JobError> {
+    let Some(declaration) = catalog.declare(&given.name, grid.axes) else {
+        return Err(document.unknown_word(&["kernel", "name"], "kernel", &given.name, &catalog.names()));
+    };
+    let (fewest, most) = declaration.axes;
+    if !(fewest..=most).contains(&grid.axes) {
+        let problem = format!("the kernel {} runs on {fewest} to {most} axes, not {}", declaration.name, grid.axes);
+        return Err(document.wrong(&["grid", "points"], problem));
+    }
+    axes::check_units(document, grid, &declaration)?;
+    Ok(declaration)
+}
+
+/// All parameters of the kernel, defaults filled in.
+pub(super) fn read(
+    document: &Document,
+    given: &schema::Kernel,
+    declaration: &Declaration,
+) -> Result<BTreeMap<String, Value>, JobError> {
+    for name in given.parameters.keys() {
+        if !declaration.parameters.iter().any(|parameter| parameter.name == name) {
+            let own = ["name", "precision"].into_iter();
+            let known = own.chain(declaration.parameters.iter().map(|parameter| parameter.name)).map(str::to_owned);
+            let table = format!("[kernel] of {}", declaration.name);
+            return Err(document.unknown_key(document.key(&["kernel", name]), name, table, known.collect()));
+        }
+    }
+    let mut values = BTreeMap::new();
+    for parameter in &declaration.parameters {
+        let path = ["kernel", parameter.name];
+        let value = match given.parameters.get(parameter.name) {
+            Some(given) => check(given, &parameter.kind).map_err(|problem| document.wrong(&path, problem))?,
+            None => default(&parameter.kind).ok_or_else(|| {
+                document.missing(
+                    &path,
+                    format!("the kernel {} needs it: {} [{}]", declaration.name, parameter.about, parameter.unit),
+                )
+            })?,
+        };
+        values.insert(parameter.name.to_owned(), value);
+    }
+    Ok(values)
+}
+
+fn default(kind: &ParameterKind) -> Option<Value> {
+    match kind {
+        ParameterKind::Number { default, .. } => default.map(Value::Number),
+        ParameterKind::Word { default, .. } => Some(Value::Word((*default).to_owned())),
+        ParameterKind::List { default, .. } => Some(Value::List(default.clone())),
+    }
+}
+
+fn check(given: &schema::Parameter, kind: &ParameterKind) -> Result<Value, String> {
+    match (kind, given) {
+        (ParameterKind::Number { least, most, .. }, schema::Parameter::Number(value)) => {
+            if !value.is_finite() || value < least || value > most {
+                return Err(format!("{value} is out of range; give a finite number{}", range(*least, *most)));
+            }
+            Ok(Value::Number(*value))
+        }
+        (ParameterKind::Number { least, most, .. }, _) => Err(format!("give a number{}", range(*least, *most))),
+        (ParameterKind::Word { choices, .. }, schema::Parameter::Word(word)) if choices.contains(&word.as_str()) => {
+            Ok(Value::Word(word.clone()))
+        }
+        (ParameterKind::Word { choices, .. }, _) => Err(format!("give one of \"{}\"", choices.join("\", \""))),
+        (ParameterKind::List { len, .. }, schema::Parameter::List(list))
+            if list.len() == *len && list.iter().all(|value| value.is_finite()) =>
+        {
+            Ok(Value::List(list.clone()))
+        }
+        (ParameterKind::List { len, .. }, _) => Err(format!("give a list of {len} finite numbers")),
+    }
+}
+
+fn range(least: f64, most: f64) -> String {
+    match (least.is_finite(), most.is_finite()) {
+        (true, true) => format!(" from {least} to {most}"),
+        (true, false) => format!(", at least {least}"),
+        (false, true) => format!(", at most {most}"),
+        (false, false) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_keep_to_their_kind() {
+        let number = ParameterKind::Number { default: None, least: 0.0, most: 2.0 };
+        let word = ParameterKind::Word { default: "a", choices: &["a", "b"] };
+        let list = ParameterKind::List { default: vec![0.0; 2], len: 2 };
+        let given = |kind: usize, value: f64| match kind {
+            0 => schema::Parameter::Number(value),
+            1 => schema::Parameter::Word("b".to_owned()),
+            2 => schema::Parameter::List(vec![value, 1.0]),
+            _ => schema::Parameter::Other(serde::de::IgnoredAny),
+        };
+        for (wanted, kind) in [&number, &word, &list].into_iter().enumerate() {
+            for got in 0..4 {
+                assert_eq!(check(&given(got, 1.0), kind).is_ok(), wanted == got, "{kind:?} given {got}");
+            }
+        }
+        for value in [f64::NAN, f64::INFINITY, -1e-300, 2.1] {
+            assert!(check(&given(0, value), &number).is_err(), "{value}");
+        }
+        assert!(check(&given(2, f64::NAN), &list).is_err());
+        assert!(check(&schema::Parameter::List(vec![1.0]), &list).is_err());
+        assert_eq!(default(&number), None);
+    }
+}

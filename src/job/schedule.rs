@@ -1,0 +1,198 @@
+//! `name`, `[time]`, `[checkpoint]` and `[torus]`: when things happen.
+
+use std::path::Path;
+
+use ringfort_kernels::Declaration;
+
+use super::document::Document;
+use super::error::JobError;
+use super::{Checkpoint, Every, Time, TimeStep, Torus, axes, schema};
+use crate::grid::Grid;
+
+/// Last step that a job may have: up to here `step as f64` is exact.
+const MOST_STEPS: u64 = 1 << 53;
+/// Checkpoints kept where the job does not say.
+const KEEP: usize = 3;
+/// Fewest checkpoints kept.
+const FEWEST_KEPT: usize = 2;
+/// How long a halo may take where the job does not say, in seconds.
+const DEADLINE_S: f64 = 600.0;
+/// Most steps between two exchanges.
+const MOST_STEPS_PER_EXCHANGE: u64 = 1 << 20;
+/// Longest time that a job may name, in seconds: a century.
+const LONGEST_S: f64 = 3.2e9;
+
+/// The job's name: as given, else the file's stem.
+pub(super) fn name(document: &Document, given: Option<&str>, path: &Path) -> Result<String, JobError> {
+    let Some(name) = given else {
+        return Ok(path.file_stem().map_or("job".to_owned(), |stem| stem.to_string_lossy().into_owned()));
+    };
+    if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
+        return Err(document.wrong(&["name"], "give 1 to 200 printable characters on one line"));
+    }
+    Ok(name.to_owned())
+}
+
+/// The time axis.
+pub(super) fn time(document: &Document, given: &schema::Time, declaration: &Declaration) -> Result<Time, JobError> {
+    if given.steps > MOST_STEPS {
+        let problem = format!("{} steps; the most is 2^53", given.steps);
+        return Err(document.wrong(&["time", "steps"], problem));
+    }
+    let positive = |key: &str, value: f64| {
+        if value.is_finite() && value > 0.0 {
+            return Ok(value);
+        }
+        Err(document.wrong(&["time", key], format!("{value} makes no time step; give a finite number above 0")))
+    };
+    let step = match (given.dt, given.courant) {
+        (Some(_), Some(_)) => {
+            return Err(document.wrong(&["time", "courant"], "both dt and courant are given; remove one of them"));
+        }
+        (Some(dt), None) => TimeStep::Seconds(positive("dt", dt)?),
+        (None, Some(_)) if declaration.rate_of_state => {
+            let what = format!("courant for the kernel {}, whose bound depends on the state,", declaration.name);
+            return Err(document.later(&["time", "courant"], what));
+        }
+        (None, Some(courant)) => TimeStep::Courant(positive("courant", courant)?),
+        (None, None) => match declaration.default_dt {
+            Some(dt) => TimeStep::Seconds(dt),
+            None => {
+                let remedy = "give the time step in seconds, or courant = 0.9 for that share of the kernel's bound";
+                return Err(document.missing(&["time", "dt"], remedy));
+            }
+        },
+    };
+    let time = Time { steps: given.steps, step };
+    #[allow(clippy::cast_precision_loss, reason = "at most 2^53 steps")]
+    if let TimeStep::Seconds(dt) = step
+        && !(given.steps as f64 * dt).is_finite()
+    {
+        return Err(document.wrong(&["time", "dt"], "the time of the last step overflows; use a smaller dt"));
+    }
+    Ok(time)
+}
+
+/// Checkpoints; a count that is raised leaves a note in `notes`.
+pub(super) fn checkpoint(
+    document: &Document,
+    given: &schema::Checkpoint,
+    notes: &mut Vec<String>,
+) -> Result<Checkpoint, JobError> {
+    let path = ["checkpoint", "every"];
+    let every = match given.every.as_deref().map(str::trim) {
+        None => None,
+        Some("auto") => return Err(document.later(&path, "checkpoint.every = \"auto\"")),
+        Some(text) => Some(every(document, &path, text)?),
+    };
+    let keep = match given.keep {
+        None => KEEP,
+        Some(0) => {
+            let problem = "0 would keep no checkpoint to restart from; keep at least 2";
+            return Err(document.wrong(&["checkpoint", "keep"], problem));
+        }
+        Some(1) => {
+            notes.push(
+                "checkpoint.keep = 1 is raised to 2: the newest is only safe to rely on while another one stands"
+                    .into(),
+            );
+            FEWEST_KEPT
+        }
+        Some(keep) => {
+            usize::try_from(keep).map_err(|_| document.wrong(&["checkpoint", "keep"], "too many for this machine"))?
+        }
+    };
+    Ok(Checkpoint { every, keep })
+}
+
+/// Settings of torus mode.
+pub(super) fn torus(document: &Document, given: &schema::Torus, grid: &Grid) -> Result<Torus, JobError> {
+    let ranks = given.ranks.as_deref().map(|ranks| self::ranks(document, ranks, grid)).transpose()?;
+    let path = ["torus", "steps_per_exchange"];
+    let steps = given.steps_per_exchange.unwrap_or(1);
+    if !(1..=MOST_STEPS_PER_EXCHANGE).contains(&steps) {
+        let problem = format!("{steps} steps; give 1 to {MOST_STEPS_PER_EXCHANGE} steps between two exchanges");
+        return Err(document.wrong(&path, problem));
+    }
+    let steps_per_exchange = usize::try_from(steps).map_err(|_| document.wrong(&path, "too many"))?;
+    let deadline_s = match given.deadline.as_deref() {
+        None => DEADLINE_S,
+        Some(text) => duration(text)
+            .ok_or_else(|| document.wrong(&["torus", "deadline"], format!("`{text}` is no duration; {DURATIONS}")))?,
+    };
+    Ok(Torus { ranks, steps_per_exchange, deadline_s })
+}
+
+fn ranks(document: &Document, given: &[u64], grid: &Grid) -> Result<Vec<usize>, JobError> {
+    axes::check_length(document, &["torus", "ranks"], given.len(), grid.axes)?;
+    let mut product: u64 = 1;
+    let mut ranks = Vec::new();
+    for (at, (&count, &points)) in given.iter().zip(grid.own(&grid.points)).enumerate() {
+        let fitting = usize::try_from(count).ok().filter(|count| (1..=points).contains(count));
+        ranks.push(fitting.ok_or_else(|| {
+            let problem = format!("{count} ranks along an axis of {points} points; give 1 to {points}");
+            document.wrong(&["torus", "ranks", &at.to_string()], problem)
+        })?);
+        product = product
+            .checked_mul(count)
+            .filter(|&ranks| ranks <= 1 << 31)
+            .ok_or_else(|| document.wrong(&["torus", "ranks"], "more than 2^31 ranks; give fewer"))?;
+    }
+    Ok(ranks)
+}
+
+const DURATIONS: &str = "write \"N s\", \"N min\" or \"N h\", such as \"10 min\"";
+
+/// When something is due: `"N steps"`, or a duration.
+pub(super) fn every(document: &Document, path: &[&str], text: &str) -> Result<Every, JobError> {
+    let (number, unit) = split_unit(text);
+    if unit == "steps" || unit == "step" {
+        let steps = number.parse::<u64>().ok().filter(|steps| (1..=MOST_STEPS).contains(steps));
+        let problem = || format!("`{text}`: give a whole number of steps, at least 1");
+        return steps.map(Every::Steps).ok_or_else(|| document.wrong(path, problem()));
+    }
+    let problem = || format!("`{text}` is no interval; write \"N steps\", \"N s\", \"N min\" or \"N h\"");
+    duration(text).map(Every::Seconds).ok_or_else(|| document.wrong(path, problem()))
+}
+
+/// Seconds of a duration such as `10 min`, above 0.
+fn duration(text: &str) -> Option<f64> {
+    let (number, unit) = split_unit(text);
+    let scale = match unit {
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let seconds = number.parse::<f64>().ok()? * scale;
+    (seconds > 0.0 && seconds <= LONGEST_S).then_some(seconds)
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let end = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
+    (text[..end].trim_end(), &text[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_intervals() {
+        assert_eq!(duration("10 min"), Some(600.0));
+        assert_eq!(duration(" 1.5h "), Some(5400.0));
+        assert_eq!(duration("2s"), Some(2.0));
+        for text in ["", "10", "min", "-1 s", "0 s", "nan s", "inf h", "1 d", "1 min 2 s", "1e300 h"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+        let document = Document::new("", Path::new("job.toml"), &[]).unwrap();
+        let every = |text| every(&document, &["every"], text).ok();
+        assert_eq!(every("200 steps"), Some(Every::Steps(200)));
+        assert_eq!(every("1 step"), Some(Every::Steps(1)));
+        assert_eq!(every("90 s"), Some(Every::Seconds(90.0)));
+        for text in ["0 steps", "-1 steps", "1.5 steps", "steps", "often", "99999999999999999999 steps"] {
+            assert_eq!(every(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The job file's shape: what TOML must look like, before any value is checked.
+//!
+//! These structs are the single source of the accepted keys and of the JSON Schema.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// A Ringfort job: one stencil computation over tensor fields.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Name of the job; default: the file's stem.
+    pub(super) name: Option<String>,
+    /// Points, spacing and boundaries.
+    pub(super) grid: Grid,
+    /// What is computed.
+    pub(super) kernel: Kernel,
+    /// Components and coefficients, by the kernel's names: a number, a formula or a file each.
+    #[serde(default)]
+    pub(super) fields: BTreeMap<String, Field>,
+    /// Steps and time step.
+    pub(super) time: Time,
+    /// When to checkpoint and how many to keep.
+    #[serde(default)]
+    pub(super) checkpoint: Checkpoint,
+    /// Pictures to draw.
+    #[serde(default)]
+    pub(super) image: Vec<Image>,
+    /// Settings of torus mode.
+    #[serde(default)]
+    pub(super) torus: Torus,
+}
+
+/// Points, spacing and boundaries.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Grid {
+    /// Points along each axis, slowest first: 1 to 4 axes (x; y, x; z, y, x; w, z, y, x).
+    pub(super) points: Vec<u64>,
+    /// Distance between points along each axis, in `units`; default 1.
+    pub(super) spacing: Option<Vec<f64>>,
+    /// Coordinate of point 0 along each axis; default 0.
+    pub(super) origin: Option<Vec<f64>>,
+    /// Unit of spacing and origin: "m" (default) or "degrees" (axes lat, lon; kernels that allow it).
+    #[serde(default)]
+    pub(super) units: Units,
+    /// What lies beyond each axis: one word for both sides or a pair [low, high]; default "periodic".
+    pub(super) boundary: Option<Vec<Boundary>>,
+}
+
+/// Unit of the coordinates.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+pub(super) enum Units {
+    /// Metres.
+    #[default]
+    #[serde(rename = "m")]
+    Metres,
+    /// Degrees of latitude and longitude.
+    #[serde(rename = "degrees")]
+    Degrees,
+}
+
+/// Boundary of one axis.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected \"periodic\", \"wall\", \"fixed\" or \"open\", or a pair [low, high] of them")]
+pub(super) enum Boundary {
+    /// Both sides.
+    Both(Beyond),
+    /// Low and high side.
+    Pair([Beyond; 2]),
+}
+
+/// What lies beyond one side.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Beyond {
+    /// The other end of the axis.
+    Periodic,
+    /// A mirror.
+    Wall,
+    /// The last point keeps its initial value.
+    Fixed,
+    /// Outflow.
+    Open,
+}
+
+/// What is computed.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct Kernel {
+    /// Name of the kernel; `ringfort kernels` lists them.
+    pub(super) name: String,
+    /// "f64" (default) or "f32".
+    pub(super) precision: Option<Precision>,
+    /// The kernel's own parameters; `ringfort kernels NAME` lists them.
+    #[serde(flatten)]
+    pub(super) parameters: BTreeMap<String, Parameter>,
+}
+
+/// Precision of the fields.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Precision {
+    /// 4 bytes.
+    F32,
+    /// 8 bytes.
+    #[default]
+    F64,
+}
+
+impl From<Precision> for super::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F64 => Self::F64,
+        }
+    }
+}
+
+/// A kernel's parameter.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Parameter {
+    /// A number.
+    Number(f64),
+    /// A word.
+    Word(String),
+    /// A list of numbers.
+    List(Vec<f64>),
+    /// Anything else: refused with its place once the kernel is known.
+    #[schemars(skip)]
+    Other(IgnoredAny),
+}
+
+/// Values of a field.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "expected a number, { formula = \"...\" }, or { file = \"....npy\" } with `start = [...]` and \
+                 `values = [...]` where needed"
+)]
+pub(super) enum Field {
+    /// One number for all points.
+    Number(f64),
+    /// A formula or a file.
+    Table(FieldTable),
+}
+
+/// A formula or a file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FieldTable {
+    /// Formula of the coordinates w, z, y, x (or lat, lon), such as "exp(-(x^2 + y^2) / 2)".
+    pub(super) formula: Option<String>,
+    /// A .npy array, relative to the job file.
+    pub(super) file: Option<String>,
+    /// First index of the box to read along each axis of the array.
+    pub(super) start: Option<Vec<u64>>,
+    /// Table for an array of whole numbers: label k stands for values[k].
+    pub(super) values: Option<Vec<f64>>,
+}
+
+/// Steps and time step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Time {
+    /// Last step; absolute, a restart stops here too.
+    pub(super) steps: u64,
+    /// Time step in seconds.
+    pub(super) dt: Option<f64>,
+    /// Time step as a share of the kernel's bound.
+    pub(super) courant: Option<f64>,
+}
+
+/// When to checkpoint and how many to keep.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checkpoint {
+    /// "N steps", or "N s", "N min", "N h"; default: only after the last step.
+    pub(super) every: Option<String>,
+    /// Newest kept; default 3, at least 2.
+    pub(super) keep: Option<u64>,
+}
+
+/// A picture of a plane of a field.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Image {
+    /// Name of the field.
+    pub(super) field: String,
+    /// "N steps": at multiples of N.
+    pub(super) every: String,
+    /// Where to cut a grid of three or four axes, such as "z=0.5" or "w=0, z=0.5"; default for three axes: the middle of
+    /// the slowest.
+    pub(super) plane: Option<String>,
+    /// Colour map: viridis (default), magma, inferno, plasma, turbo or cividis.
+    pub(super) colors: Option<String>,
+    /// Lowest and highest value of the colours; default: those of the picture.
+    pub(super) range: Option<[f64; 2]>,
+}
+
+/// Settings of torus mode.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Torus {
+    /// Ranks along each axis; default: chosen.
+    pub(super) ranks: Option<Vec<u64>>,
+    /// Steps between two halo exchanges; default 1.
+    pub(super) steps_per_exchange: Option<u64>,
+    /// How long a halo may take, "N s", "N min" or "N h"; default "10 min".
+    pub(super) deadline: Option<String>,
+}
+
+/// JSON Schema of [`File`].
+pub(super) fn json() -> serde_json::Value {
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = settings.into_generator().into_root_schema_for::<File>();
+    schema.insert("title".to_owned(), "Ringfort job".into());
+    schema.to_value()
+}
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;
