@@ -40,6 +40,11 @@ impl Failure {
         Self { exit, report: miette::IntoDiagnostic::into_diagnostic(Err::<(), _>(error)).expect_err("an error") }
     }
 
+    /// A usage error that points into the job file.
+    pub fn report(error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self { exit: Exit::Usage, report: miette::Report::new(error) }
+    }
+
     /// A usage error in plain words.
     #[must_use]
     pub fn usage(words: impl fmt::Display) -> Self {

@@ -3,14 +3,14 @@
 //! Input: TOML text and the files it names. Output: a [`Job`]. Invariant: a `Job` that exists is valid; values of
 //! formulas and files are checked where [`Source::fill`] computes or reads them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ringfort_kernels::{Declaration, KernelError, Real, Setup};
+use ringfort_kernels::{Declaration, KernelError, Real, Setup, Value};
 
-use crate::grid::{Grid, Region};
+use crate::grid::{Grid, Region, Units};
 
 mod axes;
-pub mod catalog;
 mod document;
 mod error;
 mod fields;
@@ -18,6 +18,7 @@ mod fingerprint;
 pub mod formula;
 pub mod input;
 mod npy;
+mod overrides;
 mod parameters;
 mod schedule;
 mod schema;
@@ -157,6 +158,12 @@ pub trait Catalog {
 }
 
 impl Job {
+    /// Text in force: as given, with overrides applied.
+    #[must_use]
+    pub fn text_in_force(&self) -> &str {
+        self.document.text()
+    }
+
     /// The job in the file at `path` with `overrides` (`key=value`) applied.
     ///
     /// # Errors
@@ -188,17 +195,10 @@ impl Job {
         let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
         let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
         let torus = schedule::torus(&document, &file.torus, &grid)?;
-        let setup = Setup {
-            axes: grid.axes,
-            spacing: grid.own(&grid.spacing).to_vec(),
-            dt: if let TimeStep::Seconds(dt) = time.step { dt } else { 1.0 },
-            parameters,
-            given: sources.iter().map(fields::given).collect(),
-            degrees: grid.units == crate::grid::Units::Degrees,
-        };
+        let setup = setup(&grid, &time, parameters, &sources);
         let fingerprint = fingerprint::of(&grid, &declaration, &setup, precision, &sources, &time);
         let name = schedule::name(&document, file.name.as_deref(), path)?;
-        let overrides = overrides.iter().filter(|text| document::enters_physics(text)).cloned().collect();
+        let overrides = overrides.iter().filter(|text| overrides::enters_physics(text)).cloned().collect();
         Ok(Job {
             name,
             text: text.to_owned(),
@@ -242,6 +242,18 @@ impl Job {
     pub fn refuse_input(&self, slot: usize, error: InputError) -> JobError {
         let name = self.declaration.fields[slot].name;
         self.document.located(self.document.value(&["fields", name]), Mistake::Input { field: name.to_owned(), error })
+    }
+}
+
+/// What the kernel's constants depend on.
+fn setup(grid: &Grid, time: &Time, parameters: BTreeMap<String, Value>, sources: &[Option<Source>]) -> Setup {
+    Setup {
+        axes: grid.axes,
+        spacing: grid.own(&grid.spacing).to_vec(),
+        dt: if let TimeStep::Seconds(dt) = time.step { dt } else { 1.0 },
+        parameters,
+        given: sources.iter().map(fields::given).collect(),
+        degrees: grid.units == Units::Degrees,
     }
 }
 

@@ -2,13 +2,19 @@
 pub mod agree;
 pub mod control;
 pub mod fault;
+pub mod folder;
 pub mod halo;
+pub mod memory;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod peers;
+pub mod pictures;
+pub mod report;
+pub mod run;
 pub mod save;
 pub mod session;
 pub mod shape;
+pub mod signal;
 pub mod threads;
 
 /// Number of ranks that an MPI launcher started, if one did.
@@ -17,4 +23,14 @@ pub fn launched_ranks() -> Option<usize> {
     ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE"]
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse().ok())
+}
+
+/// Number of ranks that an MPI launcher started on this machine; 1 where it does not say.
+#[must_use]
+pub fn launched_ranks_here() -> usize {
+    ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .or_else(launched_ranks)
+        .unwrap_or(1)
 }

@@ -72,6 +72,12 @@ pub struct Library {
 /// The kernels that come with Ringfort.
 pub static SHIPPED: Library = Library { kernels: &[&Heat] };
 
+impl std::fmt::Debug for Library {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
 impl Library {
     /// A library of `kernels`.
     #[must_use]

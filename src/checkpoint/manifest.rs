@@ -76,16 +76,16 @@ impl Manifest {
         }
         let length = |expected| Damage::Length { expected, found: bytes.len() as u64 };
         let Some((header, body)) = bytes.split_at_checked(HEADER) else { return Err(length(HEADER as u64)) };
-        let expected = u32::from_le_bytes(header[20..24].try_into().expect("four bytes"));
+        let expected = u32_of(&header[20..24]);
         let found = crc32c::crc32c_append(crc32c::crc32c(&header[..20]), body);
-        let stated = u64::from_le_bytes(header[12..20].try_into().expect("eight bytes"));
+        let stated = u64::from(u32_of(&header[12..16])) | u64::from(u32_of(&header[16..20])) << 32;
         if stated != body.len() as u64 {
             return Err(length(stated.saturating_add(HEADER as u64)));
         }
         if found != expected {
             return Err(Damage::Checksum { expected, found });
         }
-        match u32::from_le_bytes(header[8..12].try_into().expect("four bytes")) {
+        match u32_of(&header[8..12]) {
             VERSION => codec::decode::<Wire>(body).map_err(|_| Damage::Undecodable)?.check(),
             other => Err(Damage::Version(other)),
         }
@@ -121,6 +121,11 @@ impl Manifest {
     pub(super) fn chunk(&self, component: usize, part: usize) -> &FileRecord {
         &self.files[self.meta.files_before_chunks() + component * self.meta.cuts.count() + part]
     }
+}
+
+/// Number of the four little-endian `bytes`.
+fn u32_of(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
 /// The manifest as stored. Its order of fields is the format.

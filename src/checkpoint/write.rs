@@ -50,8 +50,10 @@ pub fn begin(store: &dyn Store, run_dir: &Path, meta: &Meta) -> Result<Pending, 
     }
     let folder = folder(run_dir, meta.step);
     make_room(store, &folder, meta)?;
+    store.create_folder(&folder).map_err(CheckpointError::io("create", shown(&folder, "")))?;
     prepare(store, &home, &folder, meta).inspect_err(|_| {
-        let _best_effort = abandon(store, &folder, meta.run);
+        // Created exclusively a moment ago, so it is ours even if the owner record could not be written.
+        let _best_effort = owner::remove(store, &folder);
     })
 }
 
@@ -166,14 +168,13 @@ fn move_aside(store: &dyn Store, folder: &Path) -> Result<(), CheckpointError> {
     store.sync_folder(folder.parent().unwrap_or(Path::new("."))).map_err(error())
 }
 
-/// Creates folders, owner record, metadata and coordinates, and syncs all of them.
+/// Writes owner record, folders, metadata and coordinates, and syncs all of them.
 fn prepare(store: &dyn Store, home: &Path, folder: &Path, meta: &Meta) -> Result<Pending, CheckpointError> {
     let create = |name: &str| {
         store.create_folder(&folder.join(name)).map_err(CheckpointError::io("create", shown(folder, name)))
     };
     let sync =
         |name: &str| store.sync_folder(&folder.join(name)).map_err(CheckpointError::io("sync", shown(folder, name)));
-    store.create_folder(folder).map_err(CheckpointError::io("create", shown(folder, "")))?;
     Owner::here(meta.run).write(store, folder)?;
     sync("")?;
     store.sync_folder(home).map_err(CheckpointError::io("sync", "checkpoints"))?;

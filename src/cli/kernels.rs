@@ -5,9 +5,9 @@ use std::io::{self, Write as _};
 
 use ringfort_kernels::{Declaration, Field, Parameter, ParameterKind, Role};
 
+use crate::advance::library::SHIPPED;
 use crate::exit::{Exit, Failure};
 use crate::job::Catalog;
-use crate::job::catalog::catalog;
 
 /// List the kernels, or show one with its equation, parameters and fields.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub struct Args {
 ///
 /// A usage error if there is no such kernel, or it does not run on so many axes.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let catalog = catalog();
+    let catalog: &dyn Catalog = &SHIPPED;
     let Some(name) = &args.name else { return print(&list(catalog)) };
     let unknown = || Failure::usage(format!("no kernel is called `{name}`; known are {}", catalog.names().join(", ")));
     let (fewest, most) = catalog.declare(name, 1).ok_or_else(unknown)?.axes;
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn every_kernel_can_be_shown() {
-        for name in catalog().names() {
-            assert!(list(catalog()).contains(name));
-            let (fewest, most) = catalog().declare(name, 1).unwrap().axes;
+        for name in SHIPPED.names() {
+            assert!(list(&SHIPPED).contains(name));
+            let (fewest, most) = SHIPPED.declare(name, 1).unwrap().axes;
             for axes in fewest..=most {
-                let declaration = catalog().declare(name, axes).unwrap();
+                let declaration = SHIPPED.declare(name, axes).unwrap();
                 let text = show(&declaration, axes);
                 for field in declaration.fields.iter().filter(|field| shown(field.role)) {
                     assert!(text.contains(field.about), "{text}");

@@ -111,6 +111,10 @@ fn boundary(
         let pair = match entry {
             schema::Boundary::Both(both) => [beyond(*both); 2],
             schema::Boundary::Pair([low, high]) => [beyond(*low), beyond(*high)],
+            schema::Boundary::Other(_) => {
+                let problem = "give \"periodic\", \"wall\", \"fixed\" or \"open\", or a pair [low, high] of them";
+                return Err(document.wrong(&["grid", "boundary", &at.to_string()], problem));
+            }
         };
         if pair[0] != pair[1] && pair.contains(&Boundary::Periodic) {
             let problem = "periodic on one side only; an axis is periodic on both sides or on none";
@@ -163,13 +167,14 @@ fn image(
     if !COLORS.contains(&colors) {
         return Err(document.unknown_word(&path("colors"), "colour map", colors, &COLORS));
     }
-    let range = given.range.map(|[low, high]| (low, high));
-    if let Some((low, high)) = range
-        && !(low.is_finite() && high.is_finite() && low < high)
-    {
-        let problem = format!("[{low}, {high}] is no range; give two finite numbers, the lower one first");
-        return Err(document.wrong(&path("range"), problem));
-    }
+    let range = match given.range.as_deref() {
+        None => None,
+        Some(&[low, high]) if low.is_finite() && high.is_finite() && low < high => Some((low, high)),
+        Some(other) => {
+            let problem = format!("{other:?} is no range; give two finite numbers, the lower one first");
+            return Err(document.wrong(&path("range"), problem));
+        }
+    };
     let plane = planes(document, &path("plane"), given.plane.as_deref(), grid)?;
     Ok(Image { field: given.field.clone(), slot, every, plane, colors: colors.to_owned(), range })
 }

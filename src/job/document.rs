@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{JobError, Located, Mistake, nearest};
+use super::overrides;
 
 /// Largest job file in bytes.
 const MOST_BYTES: u64 = 1 << 20;
@@ -64,17 +65,12 @@ pub(super) fn read(path: &Path) -> Result<String, JobError> {
     Ok(text)
 }
 
-/// True if the override `given` changes what the fields' values depend on.
-pub(super) fn enters_physics(given: &str) -> bool {
-    let key: Vec<&str> = given.split('=').next().unwrap_or("").split('.').map(str::trim).collect();
-    match key.as_slice() {
-        ["grid" | "kernel" | "fields" | "source" | "inflow", ..] | ["time"] => true,
-        ["time", rest, ..] => *rest != "steps",
-        _ => false,
-    }
-}
-
 impl Document {
+    /// The text in force, overrides applied.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// `text` with `overrides` applied; `path` names it.
     pub(super) fn new(text: &str, path: &Path, overrides: &[String]) -> Result<Self, JobError> {
         let given = Document { name: path.display().to_string(), text: Arc::new(text.to_owned()) };
@@ -88,7 +84,7 @@ impl Document {
         })?;
         let mut name = format!("{} with", given.name);
         for set in overrides {
-            apply(&mut tree, set)?;
+            overrides::apply(&mut tree, set)?;
             name.push_str(&format!(" --set {set}"));
         }
         let document = Document { name, text: Arc::new(tree.to_string()) };
@@ -309,46 +305,4 @@ fn plain(message: &str) -> String {
         .replace("invalid type: sequence", "invalid type: list")
         .replace("invalid type: map", "invalid type: table")
         .replace(", expected struct ", ", expected the table ")
-}
-
-/// Sets one `key=value` in `tree`.
-fn apply(tree: &mut toml_edit::DocumentMut, given: &str) -> Result<(), JobError> {
-    let refuse = |problem: String| JobError::Set { given: given.to_owned(), problem };
-    let (key, text) = given.split_once('=').ok_or_else(|| refuse("write it as key=value".to_owned()))?;
-    let keys = toml_edit::Key::parse(key.trim()).map_err(|_| refuse(format!("`{key}` is no key; write table.key")))?;
-    let text = text.trim();
-    let value = text.parse::<toml_edit::Value>().unwrap_or_else(|_| text.into());
-    let Some((last, tables)) = keys.split_last() else { return Err(refuse("the key is empty".to_owned())) };
-    let mut item = tree.as_item_mut();
-    for name in tables {
-        item = below(item, name.get()).ok_or_else(|| refuse(format!("`{}` is no table of the job", name.get())))?;
-    }
-    match item {
-        toml_edit::Item::Value(toml_edit::Value::Array(array)) => {
-            let at = last.get().parse::<usize>().ok().filter(|at| *at < array.len());
-            let at = at.ok_or_else(|| refuse(format!("`{}` is no position in the list", last.get())))?;
-            array.replace(at, value);
-        }
-        other => {
-            let table = other.as_table_like_mut();
-            let table = table.ok_or_else(|| refuse(format!("what holds `{}` is no table", last.get())))?;
-            table.insert(last.get(), toml_edit::value(value));
-        }
-    }
-    Ok(())
-}
-
-/// Entry `name` of a table (made if it is not there) or of a list of tables.
-fn below<'a>(item: &'a mut toml_edit::Item, name: &str) -> Option<&'a mut toml_edit::Item> {
-    if item.is_array_of_tables() || item.is_array() {
-        let at = name.parse::<usize>().ok()?;
-        return item.get_mut(at);
-    }
-    let inline = item.is_inline_table();
-    let table = item.as_table_like_mut()?;
-    if table.get(name).is_none() {
-        let fresh = if inline { toml_edit::value(toml_edit::InlineTable::new()) } else { toml_edit::table() };
-        table.insert(name, fresh);
-    }
-    table.get_mut(name)
 }

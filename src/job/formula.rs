@@ -1,6 +1,6 @@
 //! Formulas of the coordinates: the same bits on every machine.
 //!
-//! [`grammar`] reads the text and writes it with every operation in parentheses; `exmex` evaluates that, in `f64`, with
+//! `grammar` reads the text and writes it with every operation in parentheses; `exmex` evaluates that, in `f64`, with
 //! operators from `libm`. So the order of operations is ours: `-x^2` is `-(x^2)`, `a^b^c` is `a^(b^c)`.
 
 use exmex::{Express, FlatEx, NumberMatcher};
@@ -19,7 +19,8 @@ use operators::Operators;
 #[derive(Clone, Debug)]
 pub struct Formula {
     text: String,
-    expression: FlatEx<f64, Operators, NumberMatcher>,
+    /// Large, so it stays off the stack.
+    expression: Box<FlatEx<f64, Operators, NumberMatcher>>,
     /// Axis of each variable of the expression.
     variables: Vec<usize>,
     least: f64,
@@ -46,7 +47,7 @@ impl Formula {
     ///
     /// # Panics
     ///
-    /// Never: what [`grammar`] accepts, the evaluator does.
+    /// Never: what `grammar` accepts, the evaluator does.
     pub fn parse(text: &str, grid: &Grid, least: f64) -> Result<Self, FormulaError> {
         let names: Vec<&str> = (grid.first()..AXES).map(|axis| grid.name(axis)).collect();
         let explicit = grammar::parenthesise(text, &names)?;
@@ -54,7 +55,7 @@ impl Formula {
             .map_err(|error| FormulaError { at: 0..text.len(), problem: error.msg().to_owned() })?;
         let axis = |name: &String| names.iter().position(|known| known == name).map(|at| grid.first() + at);
         let variables = expression.var_names().iter().filter_map(axis).collect();
-        Ok(Self { text: text.to_owned(), expression, variables, least })
+        Ok(Self { text: text.to_owned(), expression: Box::new(expression), variables, least })
     }
 
     /// The text as given.
@@ -100,5 +101,4 @@ impl Formula {
 }
 
 #[cfg(test)]
-#[path = "formula/tests.rs"]
 mod tests;

@@ -160,5 +160,4 @@ fn kind(descr: &str) -> Result<Kind, String> {
 }
 
 #[cfg(test)]
-#[path = "npy_tests.rs"]
 mod tests;

@@ -65,12 +65,15 @@ pub(super) enum Units {
 
 /// Boundary of one axis.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected \"periodic\", \"wall\", \"fixed\" or \"open\", or a pair [low, high] of them")]
+#[serde(untagged)]
 pub(super) enum Boundary {
     /// Both sides.
     Both(Beyond),
     /// Low and high side.
     Pair([Beyond; 2]),
+    /// Anything else: refused with its place.
+    #[schemars(skip)]
+    Other(IgnoredAny),
 }
 
 /// What lies beyond one side.
@@ -198,7 +201,8 @@ pub(super) struct Image {
     /// Colour map: viridis (default), magma, inferno, plasma, turbo or cividis.
     pub(super) colors: Option<String>,
     /// Lowest and highest value of the colours; default: those of the picture.
-    pub(super) range: Option<[f64; 2]>,
+    #[schemars(length(equal = 2))]
+    pub(super) range: Option<Vec<f64>>,
 }
 
 /// Settings of torus mode.
@@ -223,5 +227,4 @@ pub(super) fn json() -> serde_json::Value {
 }
 
 #[cfg(test)]
-#[path = "schema_tests.rs"]
 mod tests;

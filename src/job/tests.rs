@@ -1,4 +1,4 @@
-use ringfort_kernels::{Field, Given, Parameter, ParameterKind, Role, Value};
+use ringfort_kernels::{Field, Given, Parameter, ParameterKind, Role};
 
 use super::*;
 
@@ -11,7 +11,7 @@ impl Catalog for One {
     }
 
     fn declare(&self, name: &str, axes: usize) -> Option<Declaration> {
-        let mut declaration = catalog::Shipped.declare("heat", axes)?;
+        let mut declaration = crate::advance::library::SHIPPED.declare("heat", axes)?;
         let number = |default| ParameterKind::Number { default, least: 0.0, most: 10.0 };
         let parameter = |name, kind| Parameter { name, about: "what it is", unit: "m", kind };
         declaration.name = "one";

@@ -26,6 +26,8 @@ pub struct RunRecord {
     pub parent: Option<String>,
     /// Name of the job.
     pub job: String,
+    /// Absolute path of the job file: its folder is where relative inputs begin.
+    pub job_path: PathBuf,
     /// BLAKE3 of the job's text as given, in hexadecimal.
     pub job_blake3: String,
     /// Overrides that hold for every start of the run: key and value as TOML text.

@@ -59,11 +59,6 @@ impl Mpi {
         })
     }
 
-    /// Sets how long any wait may take.
-    pub fn set_deadline(&mut self, deadline: Duration) {
-        self.deadline = deadline;
-    }
-
     /// Name and version of the MPI library.
     #[must_use]
     pub fn library() -> String {
@@ -263,10 +258,8 @@ impl Peers for Mpi {
     fn deadline(&self) -> Duration {
         self.deadline
     }
-}
 
-/// True if this process was started by an MPI launcher.
-#[must_use]
-pub fn launched() -> bool {
-    super::launched_ranks().is_some()
+    fn set_deadline(&mut self, deadline: Duration) {
+        self.deadline = deadline;
+    }
 }

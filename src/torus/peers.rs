@@ -66,7 +66,13 @@ pub trait Peers {
 
     /// How long any wait may take.
     fn deadline(&self) -> Duration;
+
+    /// Sets how long any wait may take from now on.
+    fn set_deadline(&mut self, deadline: Duration);
 }
+
+/// How long any wait may take until the job says otherwise.
+pub const FIRST_DEADLINE: Duration = Duration::from_secs(600);
 
 /// Tags of [`gather`] and [`broadcast`], clear of the halo's.
 const GATHER: u32 = 100;

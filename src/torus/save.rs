@@ -73,7 +73,7 @@ pub fn meta<T: Precise>(job: &Job, session: &Session<T>, run: checkpoint::RunId,
         cuts: session.cuts,
         components: components.collect(),
         fingerprint: job.fingerprint,
-        job: job.text.clone(),
+        job: job.text_in_force().to_owned(),
     }
 }
 

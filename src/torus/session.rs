@@ -8,6 +8,7 @@ use ringfort_kernels::{Given, Role, Setup};
 use super::agree::agree;
 use super::control::largest;
 use super::halo::{Halo, OnItsWay};
+use super::memory;
 use super::peers::{PeerError, Peers};
 use super::shape::Shape;
 use crate::advance::Engine;
@@ -15,7 +16,7 @@ use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
 use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
-use crate::field::Fields;
+use crate::field::{Fields, Span};
 use crate::grid::{AXES, Grid, Region};
 use crate::job::{Job, TimeStep};
 
@@ -51,7 +52,7 @@ impl<T: Precise> Session<T> {
     pub fn new<P: Peers + ?Sized>(
         job: &Job,
         kernel: &dyn AnyKernel,
-        (shape, threads): (&Shape, usize),
+        (shape, threads, ranks_here): (&Shape, usize, usize),
         restored: Option<(f64, Restore<'_, T>)>,
         peers: &mut P,
     ) -> Result<Self, Failure> {
@@ -69,6 +70,7 @@ impl<T: Precise> Session<T> {
                 .map_err(|error| Failure::new(Exit::Usage, error))
         };
         let engine = agree(peers, build(known.unwrap_or(1.0)))?;
+        agree(peers, fits(engine.bytes(block.extent, shape.steps_per_exchange), ranks_here))?;
         let mut fields = engine.allocate(block.extent, shape.steps_per_exchange);
         let place = (&grid, &cuts, part);
         let loaded = load(job, &block, &mut fields, &[Role::Coefficient]);
@@ -158,6 +160,14 @@ impl<T: Precise> Session<T> {
         self.engine.program().derive(slot, &mut self.fields, &span, out);
     }
 
+    /// Makes the first value of the first component NaN: a fault on purpose.
+    pub fn spoil(&mut self) {
+        if let Some(slot) = self.engine.full_slots(&self.fields, Role::Component).first() {
+            let first = Span { low: [0; AXES], high: [1; AXES] };
+            self.fields.write(*slot, &first, &[T::of(f64::NAN)]);
+        }
+    }
+
     /// All own values of component `slot`, in memory order.
     #[must_use]
     pub fn own(&self, slot: usize) -> Vec<T> {
@@ -168,12 +178,27 @@ impl<T: Precise> Session<T> {
     }
 }
 
+/// Refuses fields of `bytes` bytes on each of `ranks` ranks if this machine has not as much memory left.
+fn fits(bytes: usize, ranks: usize) -> Result<(), Failure> {
+    let needed = (bytes as u64).saturating_mul(ranks as u64);
+    match memory::available() {
+        Some(free) if needed > free => Err(Failure::usage(format!(
+            "the fields need {} of memory on this machine ({ranks} ranks of {}), which has {} left; use fewer points, more \
+             machines or precision = \"f32\"",
+            memory::in_words(needed),
+            memory::in_words(bytes as u64),
+            memory::in_words(free),
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// `region` relative to `block`.
-fn local(block: &Region, region: &Region) -> crate::field::Span {
+fn local(block: &Region, region: &Region) -> Span {
     let low: [isize; AXES] =
         std::array::from_fn(|axis| region.start[axis].cast_signed() - block.start[axis].cast_signed());
     let high = std::array::from_fn(|axis| low[axis] + region.extent[axis].cast_signed());
-    crate::field::Span { low, high }
+    Span { low, high }
 }
 
 /// Fills the fields of `roles` that the job gives.
@@ -183,7 +208,8 @@ fn load<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, roles: &[
         let Some(source) = job.sources[slot].as_ref().filter(|_| roles.contains(&field.role)) else { continue };
         if fields.is_full(slot) {
             let mut values = vec![T::default(); block.cells()];
-            source.fill(&job.grid, block, &mut values).map_err(|error| Failure::new(Exit::Usage, error))?;
+            let filled = source.fill(&job.grid, block, &mut values);
+            filled.map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
             fields.write(slot, &own, &values);
         }
     }

@@ -56,6 +56,14 @@ impl Threads {
             .collect()
     }
 
+    /// The rank is over; if it `failed`, nobody is to wait for it in vain.
+    pub fn leave(self, failed: bool) {
+        let rank = self.rank;
+        if failed {
+            self.shared().lost.get_or_insert(rank);
+        }
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +78,7 @@ impl Threads {
     }
 }
 
-/// A rank that ends takes note of it, so that nobody waits for it in vain.
+/// A rank that panics takes note of it, so that nobody waits for it in vain.
 impl Drop for Threads {
     fn drop(&mut self) {
         let rank = self.rank;
@@ -160,5 +168,9 @@ impl Peers for Threads {
 
     fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    fn set_deadline(&mut self, deadline: Duration) {
+        self.deadline = deadline;
     }
 }

@@ -1,0 +1,138 @@
+//! Why a field's values cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a field's values cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The file cannot be opened.
+    #[error("cannot open {}: {source}; paths are relative to the job file", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder, device or pipe.
+    #[error("{} is {what}, not a regular file; give a .npy file", path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The file is not an array that can be read.
+    #[error("cannot read {}: {problem}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+    /// The array does not have the grid's shape.
+    #[error(
+        "{} has shape {shape:?}, the grid has {points:?} points; give an array of that shape, or `start` to pick a box",
+        path.display()
+    )]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Shape of the array.
+        shape: Vec<usize>,
+        /// Points of the grid.
+        points: Vec<usize>,
+    },
+    /// `start` does not have one index per axis.
+    #[error("start has {given} entries for the {axes} axes of the grid; give one per axis, slowest first")]
+    StartLength {
+        /// Entries given.
+        given: usize,
+        /// Axes of the grid.
+        axes: usize,
+    },
+    /// The box does not lie in the array.
+    #[error(
+        "a box of {points:?} points from {start:?} does not fit in {} of shape {shape:?}; choose a lower start or a \
+         smaller grid",
+        path.display()
+    )]
+    Box {
+        /// The file.
+        path: PathBuf,
+        /// First index of the box.
+        start: Vec<u64>,
+        /// Points of the grid.
+        points: Vec<usize>,
+        /// Shape of the array.
+        shape: Vec<usize>,
+    },
+    /// `values` for an array that holds no labels.
+    #[error("values is a table for labels, but {} holds {kind}; remove values or give whole numbers", path.display())]
+    NoLabels {
+        /// The file.
+        path: PathBuf,
+        /// Type of the values.
+        kind: String,
+    },
+    /// NaN or infinity in a file, or a number too large for the precision.
+    #[error("{} holds {value} at {index:?}; values must be finite in the job's precision", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Index in the array.
+        index: Vec<usize>,
+        /// The value.
+        value: f64,
+    },
+    /// A value that makes no sense for the field.
+    #[error("{} holds {value} at {index:?}; the least value that makes sense is {least}", path.display())]
+    Below {
+        /// The file.
+        path: PathBuf,
+        /// Index in the array.
+        index: Vec<usize>,
+        /// The value.
+        value: f64,
+        /// Least value of the field.
+        least: f64,
+    },
+    /// A label without a value.
+    #[error(
+        "{} holds label {label} at {index:?}, beyond the table of {count} values; labels run from 0 to {}",
+        path.display(),
+        count.saturating_sub(1)
+    )]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// Index in the array.
+        index: Vec<usize>,
+        /// The label.
+        label: i128,
+        /// Values in the table.
+        count: usize,
+    },
+    /// A formula that gives no usable value at a cell.
+    #[error("the formula `{formula}` gives {value} at cell {cell:?} ({place}); {}", wanted(*value, *least))]
+    Formula {
+        /// The formula.
+        formula: String,
+        /// What it gives.
+        value: f64,
+        /// The cell.
+        cell: Vec<usize>,
+        /// Its coordinates, in words.
+        place: String,
+        /// Least value of the field.
+        least: f64,
+    },
+}
+
+fn wanted(value: f64, least: f64) -> String {
+    if value < least && value.is_finite() {
+        return format!("the least value that makes sense is {least}");
+    }
+    "values must be finite in the job's precision".to_owned()
+}

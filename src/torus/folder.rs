@@ -1,0 +1,226 @@
+//! The run's folder: who may write to it, what it holds, where a run goes on from.
+//!
+//! Input: a folder and how to start. Output: a locked [`Folder`], and the checkpoint to go on from. Only rank 0 looks:
+//! no other rank decides from its own view of the disk. Invariant: two runs never write to one folder at a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{self, Disk, Parent, RunId};
+use crate::exit::{Exit, Failure};
+use crate::observe::events::{Events, EventsError};
+use crate::observe::record::{RecordError, RunRecord};
+
+/// How a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// In a folder that holds no run.
+    New,
+    /// Anew, whatever run the folder holds.
+    Fresh,
+    /// From the newest valid checkpoint, or from the start if there is none.
+    Resume,
+    /// From the newest valid checkpoint, which must be there.
+    Restart,
+}
+
+/// A checkpoint to go on from.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct From {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its step.
+    pub step: u64,
+    /// Its time step in seconds.
+    pub dt: f64,
+    /// Hash of the physics that it was computed with.
+    pub fingerprint: [u8; 32],
+}
+
+/// A run's folder, locked.
+pub struct Folder {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Random id of the run.
+    pub run: RunId,
+    /// Record of an earlier start of this run.
+    pub earlier: Option<RunRecord>,
+    /// Checkpoint to go on from.
+    pub from: Option<From>,
+    /// What to tell about the choice.
+    pub notes: Vec<String>,
+    /// Held while the run lives; the system lets go of it when the process ends, however it ends.
+    _lock: File,
+}
+
+/// Why a folder cannot be run in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// It holds a run.
+    #[error(
+        "{} holds a run already; continue it with --resume, start it anew with --fresh, or choose another --out folder",
+        dir.display()
+    )]
+    Taken {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Another process runs in it.
+    #[error("{} is in use by another run; wait for it to end, or choose another --out folder", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// It holds no run.
+    #[error("{} holds no run (no run.json), so there is nothing to restart; start one with ringfort run", dir.display())]
+    NoRun {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// It holds no checkpoint that could be used.
+    #[error("{} holds no valid checkpoint{refused}; start from step 0 with ringfort run --resume", dir.display())]
+    NoCheckpoint {
+        /// The folder.
+        dir: PathBuf,
+        /// Those that were refused, and why.
+        refused: String,
+    },
+    /// The id in its record is none.
+    #[error("{}/run.json names run `{id}`, which is no run id; put the right file back or start with --fresh", dir.display())]
+    Id {
+        /// The folder.
+        dir: PathBuf,
+        /// What it says.
+        id: String,
+    },
+    /// The system refused.
+    #[error("cannot {action} {}: {source}; check the folder, its permissions and the disk", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// File or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The record cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The checkpoints cannot be listed.
+    #[error(transparent)]
+    Checkpoints(#[from] checkpoint::CheckpointError),
+    /// The system has no random bytes.
+    #[error("no random bytes for a run id: {0}")]
+    Random(getrandom::Error),
+}
+
+impl std::convert::From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        let exit = match &error {
+            FolderError::NoCheckpoint { refused, .. } if !refused.is_empty() => Exit::Damaged,
+            FolderError::Record(RecordError::Content { .. }) | FolderError::Id { .. } => Exit::Damaged,
+            _ => Exit::Usage,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl Folder {
+    /// Makes and locks `dir`, and finds where to begin.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] if it must not or cannot be used so; nothing in it was changed then.
+    pub fn open(dir: &Path, how: How) -> Result<Self, FolderError> {
+        let record = dir.join("run.json");
+        let holds_run = record.exists();
+        match how {
+            How::New if holds_run => return Err(FolderError::Taken { dir: dir.into() }),
+            How::Restart if !holds_run => return Err(FolderError::NoRun { dir: dir.into() }),
+            How::New | How::Fresh | How::Resume | How::Restart => {}
+        }
+        fs::create_dir_all(dir).map_err(|source| FolderError::Io { action: "make", path: dir.into(), source })?;
+        let lock = lock(dir)?;
+        if how == How::New && record.exists() {
+            return Err(FolderError::Taken { dir: dir.into() });
+        }
+        let continues = holds_run && matches!(how, How::Resume | How::Restart);
+        if !continues {
+            let run = RunId::random().map_err(FolderError::Random)?;
+            return Ok(Self { dir: dir.into(), run, earlier: None, from: None, notes: Vec::new(), _lock: lock });
+        }
+        let earlier = RunRecord::read(&record)?;
+        let run = earlier.run.parse().map_err(|_| FolderError::Id { dir: dir.into(), id: earlier.run.clone() })?;
+        let (from, notes) = choose(dir, run, how)?;
+        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, notes, _lock: lock })
+    }
+
+    /// The events of the run, to be added to.
+    ///
+    /// # Errors
+    ///
+    /// [`EventsError`] if the file cannot be opened.
+    pub fn events(&self) -> Result<Events, EventsError> {
+        Events::open(&self.dir.join("events.jsonl"), "0")
+    }
+
+    /// Checkpoint that the run descends from: none but its own as yet.
+    #[must_use]
+    pub fn parent(&self) -> Option<Parent> {
+        None
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, FolderError> {
+    let path = dir.join("lock");
+    let fail = |source| FolderError::Io { action: "lock", path: path.clone(), source };
+    let file = File::options().create(true).append(true).open(&path).map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(FolderError::InUse { dir: dir.into() }),
+        Err(TryLockError::Error(source)) => Err(fail(source)),
+    }
+}
+
+/// The newest valid checkpoint of `run`, with what to tell about it and about those refused.
+fn choose(dir: &Path, run: RunId, how: How) -> Result<(Option<From>, Vec<String>), FolderError> {
+    let found = checkpoint::newest(&Disk, dir, Some(run), true)?;
+    let mut notes: Vec<String> = found
+        .refused
+        .iter()
+        .map(|refused| format!("refused checkpoint of step {} ({}): {}", refused.step, refused.name, refused.reason))
+        .collect();
+    let Some(checkpoint) = found.checkpoint else {
+        if how == How::Restart {
+            let refused = notes.iter().map(|note| format!("; {note}")).collect();
+            return Err(FolderError::NoCheckpoint { dir: dir.into(), refused });
+        }
+        notes.push("no checkpoint to resume from: starting at step 0".into());
+        return Ok((None, notes));
+    };
+    let meta = checkpoint.meta();
+    notes.push(format!(
+        "restart from {}, step {}, written {} ago, run {run}",
+        checkpoint.folder().display(),
+        meta.step,
+        age(checkpoint.folder()),
+    ));
+    let from =
+        From { folder: checkpoint.folder().to_path_buf(), step: meta.step, dt: meta.dt, fingerprint: meta.fingerprint };
+    Ok((Some(from), notes))
+}
+
+/// How long ago the manifest in `folder` was written, for people: no decision rests on it.
+fn age(folder: &Path) -> String {
+    let modified = fs::metadata(folder.join(checkpoint::MANIFEST)).and_then(|found| found.modified());
+    let age = modified.ok().and_then(|at| at.elapsed().ok());
+    match age.map(|age| age.as_secs()) {
+        None => "an unknown time".into(),
+        Some(seconds @ 0..=119) => format!("{seconds} s"),
+        Some(seconds @ 120..=7199) => format!("{} min", seconds / 60),
+        Some(seconds @ 7200..=172_799) => format!("{} h", seconds / 3600),
+        Some(seconds) => format!("{} days", seconds / 86400),
+    }
+}

@@ -1,0 +1,49 @@
+//! How much memory this machine has left.
+
+use std::fs;
+
+/// Bytes that may still be allocated on this machine, as far as it says: free memory, and the limit of the control group.
+#[must_use]
+pub fn available() -> Option<u64> {
+    let free = fs::read_to_string("/proc/meminfo").ok().and_then(|text| field(&text, "MemAvailable:"));
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let limit = number("/sys/fs/cgroup/memory.max")
+        .map(|most| most.saturating_sub(number("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    match (free, limit) {
+        (Some(free), Some(limit)) => Some(free.min(limit)),
+        (free, limit) => free.or(limit),
+    }
+}
+
+/// Value in bytes of the line of `text` that begins with `name`.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// `bytes` for people.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub fn in_words(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} PiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_kernels_table() {
+        let text = "MemTotal:       24 kB\nMemAvailable:   3 kB\n";
+        assert_eq!(field(text, "MemAvailable:"), Some(3072));
+        assert_eq!(field(text, "Swap:"), None);
+        assert_eq!((in_words(512), in_words(3 << 29)), ("512 B".into(), "1.5 GiB".into()));
+    }
+}

@@ -1,0 +1,82 @@
+//! Images of all ranks together: each gives its part of the plane, rank 0 draws.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ringfort_kernels::Role;
+
+use super::peers::{PeerError, Peers, gather};
+use super::session::Session;
+use crate::advance::library::Precise;
+use crate::job::Job;
+use crate::observe::image::{self, About, ImageError, Partial};
+
+/// Why an image was not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// It could not be drawn.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// It could not be stored.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Draws image number `number` of the job into the run's folder. On ranks other than 0 returns `None`; all ranks call it.
+///
+/// # Errors
+///
+/// [`PeerError`] if a rank is late or lost. What the disk refuses is no error of the run: it is returned inside.
+pub fn draw<T: Precise, P: Peers + ?Sized>(
+    job: &Job,
+    session: &mut Session<T>,
+    (number, step, time): (usize, u64, f64),
+    dir: &Path,
+    peers: &mut P,
+) -> Result<Option<Result<PathBuf, PictureError>>, PeerError> {
+    let wanted = &job.images[number];
+    let field = &job.declaration.fields[wanted.slot];
+    let block = session.block();
+    let mut read = |region: &crate::grid::Region, out: &mut [f64]| {
+        let mut values = vec![T::default(); out.len()];
+        match field.role {
+            Role::Derived => session.derive(wanted.slot, region, &mut values),
+            _ => session.read(wanted.slot, region, &mut values),
+        }
+        for (out, value) in out.iter_mut().zip(&values) {
+            *out = value.to_f64();
+        }
+    };
+    let partial = image::partial(wanted, &job.grid, &block, &mut read);
+    let bytes = partial.map(|partial| partial.to_bytes()).unwrap_or_default();
+    let Some(all) = gather(peers, bytes)? else { return Ok(None) };
+    let about = About { job: &job.name, field: field.about, unit: field.unit, time_unit: "s" };
+    let finish = || -> Result<PathBuf, PictureError> {
+        let partials: Vec<Partial> = all
+            .iter()
+            .filter(|bytes| !bytes.is_empty())
+            .map(|bytes| Partial::from_bytes(bytes))
+            .collect::<Result<_, _>>()?;
+        let png = image::finish(wanted, &job.grid, (step, time), &partials, &about)?;
+        store(&dir.join(image::file_name(wanted, &job.grid, step)), &png)
+    };
+    Ok(Some(finish()))
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn store(path: &Path, bytes: &[u8]) -> Result<PathBuf, PictureError> {
+    let fail = |source| PictureError::Io { path: path.into(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(fail)?;
+    }
+    let part = path.with_extension("png.part");
+    fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).map_err(fail)?;
+    Ok(path.into())
+}

@@ -1,0 +1,296 @@
+//! What rank 0 keeps and tells of a run: `job.toml`, `run.json`, `events.jsonl`, progress, summary.
+//!
+//! Invariant: trouble with these files is told and never ends a run: the checkpoints are what counts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ringfort_kernels::Real;
+use serde_json::{Map, Value, json};
+
+use super::folder::{Folder, FolderError};
+use super::peers::{PeerError, Peers, gather};
+use super::pictures::PictureError;
+use super::run::{Request, Spent};
+use super::save::{self, Saved};
+use super::session::Session;
+use super::shape::Shape;
+use crate::advance::library::Precise;
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::job::{Job, Source};
+use crate::observe::events::Events;
+use crate::observe::progress::{Pace, Progress, Summary, Window, copy_bandwidth, progress_line, summary};
+use crate::observe::record::{End, Input, RunRecord, Start};
+use crate::plan::Plan;
+
+/// Says a line to the person who started the run.
+pub type Say<'a> = &'a dyn Fn(&str);
+
+/// Seconds of steps that a rate is taken over.
+const WINDOW_S: f64 = 30.0;
+/// Seconds that measuring the copy bandwidth may take.
+const BANDWIDTH_S: f64 = 0.03;
+
+/// `count` as a number to divide by.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "rates are approximate")]
+pub fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// Rank 0's records of a run under way.
+pub struct Report {
+    folder: Folder,
+    record: RunRecord,
+    events: Option<Events>,
+    pace: Pace,
+    window: Window,
+    began: Instant,
+    cells: f64,
+    bytes_per_update: f64,
+    threads: usize,
+    copy_bandwidth: Option<f64>,
+    checkpoint: Option<(Instant, f64)>,
+}
+
+/// Text, path, overrides and folder of the run that `dir` holds.
+///
+/// # Errors
+///
+/// [`Exit::Usage`] if it holds none.
+pub fn given(dir: &Path) -> Result<(String, PathBuf, Vec<String>, PathBuf), Failure> {
+    if !dir.join("run.json").exists() {
+        return Err(FolderError::NoRun { dir: dir.into() }.into());
+    }
+    let record = RunRecord::read(&dir.join("run.json")).map_err(|error| Failure::from(FolderError::from(error)))?;
+    let path = dir.join("job.toml");
+    let text =
+        fs::read_to_string(&path).map_err(|source| Failure::from(FolderError::Io { action: "read", path, source }))?;
+    Ok((text, record.job_path.clone(), kept_overrides(&record), dir.into()))
+}
+
+/// Overrides that hold for every start of the run.
+#[must_use]
+pub fn kept_overrides(record: &RunRecord) -> Vec<String> {
+    record.overrides.iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
+impl Report {
+    /// Begins the records of a start in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`Exit::Usage`] if the folder cannot be written.
+    pub fn open<T: Precise>(
+        request: &Request,
+        job: &Job,
+        path: &Path,
+        folder: Folder,
+        (shape, session, step): (&Shape, &Session<T>, u64),
+    ) -> Result<Self, Failure> {
+        let program = session.engine.program();
+        let start = Start {
+            mpi: request.mpi.clone(),
+            ranks: shape.cuts.count(),
+            threads: request.threads,
+            cuts: job.grid.own(&shape.cuts.parts()).to_vec(),
+            steps_per_exchange: shape.steps_per_exchange,
+            from_step: step,
+            ..Start::here(&program.simd().to_string(), clock::wall())
+        };
+        let record = match &folder.earlier {
+            Some(earlier) => earlier.clone().again(start),
+            None => RunRecord {
+                run: folder.run.to_string(),
+                parent: folder.parent().map(|parent| format!("{} step {}", parent.run, parent.step)),
+                job: job.name.clone(),
+                job_path: path.into(),
+                job_blake3: blake3::hash(job.text.as_bytes()).to_hex().to_string(),
+                overrides: overrides(job),
+                inputs: inputs(job),
+                start,
+                history: Vec::new(),
+            },
+        };
+        let job_file = folder.dir.join("job.toml");
+        let fail = |source| FolderError::Io { action: "write", path: job_file.clone(), source };
+        fs::write(&job_file, &job.text).map_err(|source| Failure::from(fail(source)))?;
+        record
+            .write_atomically(&folder.dir.join("run.json"))
+            .map_err(|error| Failure::from(FolderError::from(error)))?;
+        let events = folder.events().ok();
+        let updates = program.footprint().values_per_update() * T::BYTES;
+        let mut report = Self {
+            folder,
+            record,
+            events,
+            pace: Pace::new(std::io::IsTerminal::is_terminal(&std::io::stderr())),
+            window: Window::new(WINDOW_S),
+            began: clock::now(),
+            cells: as_f64(job.grid.region().cells() as u64),
+            bytes_per_update: as_f64(updates as u64),
+            threads: request.threads * request.ranks_here,
+            copy_bandwidth: None,
+            checkpoint: None,
+        };
+        report.event("start", step, &[("ranks", json!(shape.cuts.count()))]);
+        Ok(report)
+    }
+
+    /// Step that this start began at.
+    #[must_use]
+    pub fn from_step(&self) -> u64 {
+        self.record.start.from_step
+    }
+
+    /// Notes an event; trouble with the file is no trouble of the run.
+    pub fn event(&mut self, event: &str, step: u64, fields: &[(&str, Value)]) {
+        let mut own = Map::new();
+        own.insert("step".into(), json!(step));
+        own.extend(fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        if let Some(events) = &mut self.events {
+            let _not_vital = events.add(event, own);
+        }
+    }
+
+    /// Tells how far the run is, when that is due.
+    pub fn progress(&mut self, step: u64, plan: &Plan, dt: f64, say: Say<'_>) {
+        let now = clock::now();
+        let now_s = now.duration_since(self.began).as_secs_f64();
+        self.window.add(now_s, step);
+        if !self.pace.due(now_s) {
+            return;
+        }
+        let bandwidth = *self.copy_bandwidth.get_or_insert_with(|| copy_bandwidth(self.threads, BANDWIDTH_S));
+        say(&progress_line(&Progress {
+            step,
+            steps: plan.steps,
+            time_s: Some(save::time(step, dt)),
+            updates_per_second: self.window.steps_per_second().map(|rate| rate * self.cells),
+            bytes_per_update: self.bytes_per_update,
+            copy_bandwidth: Some(bandwidth),
+            checkpoint: self.checkpoint.map(|(at, took)| (now.duration_since(at).as_secs_f64(), took)),
+            remaining_s: self.window.remaining_s(plan.steps - step),
+        }));
+    }
+
+    /// Tells and notes what became of an image.
+    pub fn drawn(&mut self, step: u64, drawn: Result<PathBuf, PictureError>, say: Say<'_>) {
+        match drawn {
+            Ok(path) => {
+                let name = path.strip_prefix(&self.folder.dir).unwrap_or(&path).display().to_string();
+                self.event("image", step, &[("file", json!(name))]);
+            }
+            Err(error) => {
+                say(&format!("warning: no image of step {step}: {error}"));
+                self.event("image-failed", step, &[("reason", json!(error.to_string()))]);
+            }
+        }
+    }
+
+    /// Tells and notes what became of a checkpoint.
+    pub fn saved(&mut self, step: u64, folder: &Path, (saved, seconds): (&Saved, f64), say: Say<'_>) {
+        match saved {
+            Saved::Elsewhere => {}
+            Saved::Present => self.event("checkpoint-present", step, &[]),
+            Saved::Committed { bytes, pruned } => {
+                self.checkpoint = Some((clock::now(), seconds));
+                let fields =
+                    [("bytes", json!(bytes)), ("blocking_seconds", json!(seconds)), ("write_seconds", json!(seconds))];
+                self.event("checkpoint", step, &fields);
+                for warning in &pruned.warnings {
+                    say(&format!("warning: an old checkpoint could not be removed: {warning}"));
+                    self.event("prune-failed", step, &[("reason", json!(warning.to_string()))]);
+                }
+            }
+            Saved::Void { words } => {
+                let name = folder.strip_prefix(&self.folder.dir).unwrap_or(folder).display();
+                say(&format!("warning: no checkpoint {name}: {words}; the run goes on, the one before stands"));
+                self.event("checkpoint-failed", step, &[("reason", json!(words))]);
+            }
+        }
+    }
+
+    /// Writes the record of the end and tells the summary.
+    pub fn end(&mut self, exit: Exit, (step, seconds): (u64, f64), spents: &[Spent], say: Say<'_>) {
+        let ranks = as_f64(spents.len() as u64);
+        let mean = |part: fn(&Spent) -> f64| spents.iter().map(part).sum::<f64>() / ranks;
+        let blocked = spents.iter().map(|spent| spent.checkpoint).fold(0.0, |a: f64, b| if b > a { b } else { a });
+        let updates = as_f64(step - self.from_step()) * self.cells / seconds;
+        self.record.start.end = Some(End {
+            seconds,
+            steps: step,
+            updates_per_second: updates,
+            compute_seconds: mean(|spent| spent.compute),
+            halo_wait_seconds: mean(|spent| spent.halo),
+            checkpoint_blocking_seconds: blocked,
+        });
+        self.event(if exit == Exit::Done { "end" } else { "stop" }, step, &[("exit", json!(exit as u8))]);
+        if let Err(error) = self.record.write_atomically(&self.folder.dir.join("run.json")) {
+            say(&format!("warning: {error}"));
+        }
+        let first = spents.first().copied().unwrap_or_default();
+        say(&summary(&Summary {
+            from_step: self.from_step(),
+            step,
+            seconds,
+            updates_per_second: updates,
+            bytes_per_update: self.bytes_per_update,
+            copy_bandwidth: self.copy_bandwidth,
+            compute_seconds: spents.iter().map(|spent| spent.compute).collect(),
+            halo_wait_seconds: mean(|spent| spent.halo),
+            checkpoints: (first.checkpoints, blocked),
+            images: (first.images_drawn, first.images),
+        }));
+        if exit == Exit::Stopped {
+            say(&format!(
+                "stopped early at step {step} after a checkpoint; continue with ringfort restart {}",
+                self.folder.dir.display()
+            ));
+        }
+    }
+}
+
+/// All ranks' times on rank 0.
+///
+/// # Errors
+///
+/// [`PeerError`] if a rank is late or lost.
+pub(super) fn gather_spent<P: Peers + ?Sized>(peers: &mut P, own: &Spent) -> Result<Option<Vec<Spent>>, PeerError> {
+    let mut bytes = vec![0; 3 * f64::BYTES];
+    for (value, to) in [own.compute, own.halo, own.checkpoint].iter().zip(bytes.chunks_exact_mut(f64::BYTES)) {
+        value.write_le(to);
+    }
+    let own = *own;
+    Ok(gather(peers, bytes)?.map(|all| {
+        all.iter()
+            .map(|bytes| {
+                let mut values = bytes.chunks_exact(f64::BYTES).map(f64::read_le);
+                let mut next = || values.next().unwrap_or(0.0);
+                Spent { compute: next(), halo: next(), checkpoint: next(), ..own }
+            })
+            .collect()
+    }))
+}
+
+/// Overrides that enter the physics, by key.
+fn overrides(job: &Job) -> std::collections::BTreeMap<String, String> {
+    let pairs = job.overrides.iter().filter_map(|entry| entry.split_once('='));
+    pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+/// The job's input files, each once.
+fn inputs(job: &Job) -> Vec<Input> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for source in job.sources.iter().flatten() {
+        if let Source::File(file) = source {
+            let path = file.path().display().to_string();
+            if inputs.iter().all(|input| input.path != path) {
+                inputs.push(Input { path, bytes: file.length(), blake3: file.hash().to_hex().to_string() });
+            }
+        }
+    }
+    inputs
+}

@@ -1,0 +1,421 @@
+//! A run in torus mode: the readable loop.
+//!
+//! Input: a request and the other ranks. Output: checkpoints, images, records, and how it ended. Invariant: every joint
+//! decision is a function of completed control words or of what rank 0 sent to all; no rank decides from its own clock,
+//! signal or disk.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::agree::{agree, decide};
+use super::control::{Control, Wishes};
+use super::fault::{Fault, Phase};
+use super::folder::{Folder, From, How};
+use super::peers::Peers;
+use super::report::{Report, Say};
+use super::save::{self, Saved, Saver, Verdict};
+use super::session::Session;
+use super::shape::Shape;
+use super::signal::Signals;
+use super::{pictures, report};
+use crate::advance::library::{AnyKernel, Library, Precise};
+use crate::checkpoint::{self, Checkpoint, Disk, RunId};
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::grid::Region;
+use crate::job::{Every, Job, Precision};
+use crate::plan::{Plan, Round};
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Job file; `None` restarts what the folder holds.
+    pub job: Option<PathBuf>,
+    /// Overrides, `key=value`.
+    pub overrides: Vec<String>,
+    /// Folder of the run; `None`: `out/NAME` of the job.
+    pub dir: Option<PathBuf>,
+    /// How to begin.
+    pub how: How,
+    /// Ranks along each axis of the job.
+    pub ranks: Option<Vec<usize>>,
+    /// Threads of each rank.
+    pub threads: usize,
+    /// Steps between two exchanges.
+    pub steps_per_exchange: Option<usize>,
+    /// Seconds after which the run stops with a checkpoint.
+    pub max_time: Option<f64>,
+    /// Name of the MPI library, where there is one.
+    pub mpi: Option<String>,
+    /// Ranks on this machine, for the memory that they need together.
+    pub ranks_here: usize,
+    /// Kernels to choose from.
+    pub library: Library,
+    /// Signals that ask to stop.
+    pub signals: Signals,
+}
+
+/// What rank 0 found at the start, and every rank needs.
+#[derive(Serialize, Deserialize)]
+struct Begin {
+    text: String,
+    path: PathBuf,
+    overrides: Vec<String>,
+    dir: PathBuf,
+    run: String,
+    from: Option<From>,
+}
+
+/// Runs what `request` asks for, all ranks together.
+///
+/// # Errors
+///
+/// How it failed, the same on every rank; rank 0 has the words to print.
+pub fn run<P: Peers + ?Sized>(request: &Request, peers: &mut P, say: Say<'_>) -> Result<Exit, Failure> {
+    let began = clock::now();
+    let mut folder = None;
+    let begin = decide(peers, || {
+        let (begin, opened) = begin(request, say)?;
+        folder = Some(opened);
+        serde_json::to_vec(&begin).map_err(|error| Failure::new(Exit::Usage, error))
+    })?;
+    let read = serde_json::from_slice::<Begin>(&begin).map_err(|error| Failure::new(Exit::Usage, error));
+    let begin = agree(peers, read)?;
+    let job = Job::parse(&begin.text, &begin.path, &begin.overrides, &request.library);
+    let job = agree(peers, job.map_err(Failure::report))?;
+    peers.set_deadline(Duration::from_secs_f64(job.torus.deadline_s));
+    let kernel = request.library.find(job.declaration.name);
+    let kernel = agree(peers, kernel.ok_or_else(|| Failure::usage("the kernel is not in this program")))?;
+    let start = Start { request, job: &job, kernel, begin: &begin, began };
+    match job.precision {
+        Precision::F64 => start.go::<f64, P>(folder, peers, say),
+        Precision::F32 => start.go::<f32, P>(folder, peers, say),
+    }
+}
+
+/// Rank 0's look at job file and folder.
+fn begin(request: &Request, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
+    let (text, path, mut overrides, dir) = match &request.job {
+        Some(path) => {
+            let job = Job::read(path, &request.overrides, &request.library).map_err(Failure::report)?;
+            for note in &job.notes {
+                say(note);
+            }
+            let dir = request.dir.clone().unwrap_or_else(|| PathBuf::from("out").join(&job.name));
+            (job.text, std::path::absolute(path).unwrap_or_else(|_| path.clone()), Vec::new(), dir)
+        }
+        None => {
+            let dir = request.dir.clone().unwrap_or_default();
+            report::given(&dir)?
+        }
+    };
+    let folder = Folder::open(&dir, request.how)?;
+    for note in &folder.notes {
+        say(note);
+    }
+    if let Some(earlier) = &folder.earlier {
+        overrides = report::kept_overrides(earlier);
+    }
+    overrides.extend(request.overrides.iter().cloned());
+    // The job must be right before anything is written; with a run's own overrides it may say more than the file.
+    Job::parse(&text, &path, &overrides, &request.library).map_err(Failure::report)?;
+    let run = folder.run.to_string();
+    Ok((Begin { text, path, overrides, dir, run, from: folder.from.clone() }, folder))
+}
+
+/// A run about to begin.
+struct Start<'a> {
+    request: &'a Request,
+    job: &'a Job,
+    kernel: &'static dyn AnyKernel,
+    begin: &'a Begin,
+    began: std::time::Instant,
+}
+
+impl Start<'_> {
+    fn go<T: Precise, P: Peers + ?Sized>(
+        self,
+        folder: Option<Folder>,
+        peers: &mut P,
+        say: Say<'_>,
+    ) -> Result<Exit, Failure> {
+        let Self { request, job, kernel, begin, began } = self;
+        let fault = agree(peers, Fault::from_environment().map_err(Failure::usage))?;
+        let (shape, session) = self.session::<T, P>(peers)?;
+        if let (0, Some(note)) = (peers.rank(), &shape.note) {
+            say(note);
+        }
+        let run: RunId = begin.run.parse().map_err(Failure::usage)?;
+        let step = begin.from.as_ref().map_or(0, |from| from.step);
+        let opened = match folder {
+            Some(folder) => Report::open(request, job, &begin.path, folder, (&shape, &session, step)).map(Some),
+            None => Ok(None),
+        };
+        let report = agree(peers, opened)?;
+        let _ = kernel;
+        let mut running = Running {
+            request,
+            job,
+            dir: begin.dir.clone(),
+            run,
+            plan: Plan::new(job, shape.steps_per_exchange),
+            session,
+            control: Control::default(),
+            fault,
+            report,
+            step,
+            sound: step,
+            last_checkpoint: clock::now(),
+            asked: false,
+            spent: Spent::default(),
+            began,
+            lost: None,
+        };
+        let exit = running.steps(peers, say)?;
+        running.finish(exit, peers, say)
+    }
+
+    /// Lays the job out on the ranks and fills its fields.
+    fn session<T: Precise, P: Peers + ?Sized>(&self, peers: &mut P) -> Result<(Shape, Session<T>), Failure> {
+        let Self { request, job, kernel, begin, .. } = self;
+        if let Some(from) = &begin.from
+            && from.fingerprint != job.fingerprint
+        {
+            return Err(Failure::usage(format!(
+                "the checkpoint of step {} was computed with other physics (grid, kernel, fields or time step) than this \
+                 job; go on with the job in {}/job.toml, or choose another --out folder",
+                from.step,
+                begin.dir.display()
+            )));
+        }
+        let program =
+            agree(peers, T::program(*kernel, &job.setup).map_err(|error| Failure::report(job.refuse_kernel(&error))))?;
+        let asked = request.ranks.as_deref().or(job.torus.ranks.as_deref());
+        let steps = request.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
+        let shape = Shape::new(&job.grid, program.footprint(), peers.ranks(), asked, steps).map_err(Failure::usage)?;
+        drop(program);
+        let threads = (&shape, request.threads, request.ranks_here);
+        let session = match &begin.from {
+            None => Session::new(job, *kernel, threads, None, peers)?,
+            Some(from) => {
+                let opened = Checkpoint::open(&Disk, &from.folder);
+                let checkpoint = agree(peers, opened.map_err(|error| Failure::new(Exit::Damaged, error)))?;
+                let mut restore = |slot: usize, region: &Region, out: &mut [T]| {
+                    let name = job.declaration.fields[slot].name;
+                    let component = checkpoint.component(name);
+                    let component =
+                        component.ok_or_else(|| Failure::usage(format!("the checkpoint holds no component {name}")))?;
+                    let read = checkpoint.read_region(component, region, out);
+                    read.map_err(|error| Failure::new(Exit::Damaged, error))
+                };
+                Session::new(job, *kernel, threads, Some((from.dt, &mut restore)), peers)?
+            }
+        };
+        Ok((shape, session))
+    }
+}
+
+/// Seconds by what they were spent on, on this rank.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    /// Computing.
+    pub compute: f64,
+    /// Waiting for halos.
+    pub halo: f64,
+    /// In checkpoints.
+    pub checkpoint: f64,
+    /// Number of checkpoints.
+    pub checkpoints: u64,
+    /// In images.
+    pub images: f64,
+    /// Number of images.
+    pub images_drawn: u64,
+}
+
+/// A run under way on one rank.
+struct Running<'a, T: Precise> {
+    request: &'a Request,
+    job: &'a Job,
+    dir: PathBuf,
+    run: RunId,
+    plan: Plan,
+    session: Session<T>,
+    control: Control,
+    fault: Option<Fault>,
+    /// Rank 0's records.
+    report: Option<Report>,
+    step: u64,
+    /// Last step whose state was found sound.
+    sound: u64,
+    last_checkpoint: std::time::Instant,
+    /// True while a checkpoint that the clock asked for is on its way.
+    asked: bool,
+    spent: Spent,
+    began: std::time::Instant,
+    /// Why the last checkpoint does not exist, if it does not.
+    lost: Option<String>,
+}
+
+impl<T: Precise> Running<'_, T> {
+    /// The loop: exchange and advance, decide, look, draw, save.
+    fn steps<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<Exit, Failure> {
+        if self.step == 0 {
+            self.look(peers)?;
+            self.draw(&self.plan.due(0).images.clone(), peers, say)?;
+        }
+        while let Some(round) = self.plan.round(self.step) {
+            let decided = self.advance(&round, peers)?;
+            let save = round.due.checkpoint || decided.checkpoint || decided.stop();
+            if round.due.scan || save {
+                self.look(peers)?;
+            }
+            self.draw(&round.due.images, peers, say)?;
+            if save {
+                self.save(peers, say)?;
+            }
+            if decided.stop() && self.step < self.plan.steps {
+                return Ok(Exit::Stopped);
+            }
+            if let Some(report) = &mut self.report {
+                report.progress(self.step, &self.plan, self.session.dt, say);
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    /// One round; returns what the ranks decided.
+    fn advance<P: Peers + ?Sized>(&mut self, round: &Round, peers: &mut P) -> Result<Wishes, Failure> {
+        let began = clock::now();
+        self.session.start_exchange(peers);
+        let own = self.wishes();
+        let decided = self.control.exchange(peers, own)?;
+        if decided.stop() {
+            self.request.signals.agreed();
+        }
+        self.happens(Phase::Exchange, round.start);
+        let waited = self.session.advance(peers, round.steps())?;
+        self.step = round.end;
+        self.spent.halo += waited;
+        self.spent.compute += clock::now().duration_since(began).as_secs_f64() - waited;
+        if self.happens(Phase::Compute, self.step) {
+            self.session.spoil();
+        }
+        Ok(decided)
+    }
+
+    /// What this rank wishes at an exchange.
+    fn wishes(&mut self) -> Wishes {
+        let mut own = Wishes { signal: self.request.signals.asked(), ..Wishes::default() };
+        if self.report.is_none() {
+            return own;
+        }
+        let now = clock::now();
+        if let (Some(Every::Seconds(every)), false) = (self.job.checkpoint.every, self.asked) {
+            own.checkpoint = now.duration_since(self.last_checkpoint).as_secs_f64() >= every;
+            self.asked = own.checkpoint;
+        }
+        if let Some(limit) = self.request.max_time {
+            let elapsed = now.duration_since(self.began).as_secs_f64();
+            let steps = report::as_f64(self.step.saturating_sub(self.first_step())).max_or(1.0);
+            let round = (self.spent.compute + self.spent.halo) / steps * report::as_f64(self.plan.round);
+            let save = self.spent.checkpoint / report::as_f64(self.spent.checkpoints).max_or(1.0);
+            own.time_up = elapsed + 2.0 * round + 2.0 * save >= limit;
+        }
+        own
+    }
+
+    fn first_step(&self) -> u64 {
+        self.report.as_ref().map_or(0, Report::from_step)
+    }
+
+    /// Looks at the state; ends the run if it is not sound.
+    fn look<P: Peers + ?Sized>(&mut self, peers: &mut P) -> Result<(), Failure> {
+        match save::look(self.job, &mut self.session, peers)? {
+            Verdict::Sound => {
+                self.sound = self.step;
+                Ok(())
+            }
+            verdict => {
+                if let Some(report) = &mut self.report {
+                    report.event("diverged", self.step, &[]);
+                }
+                self.control.complete(peers)?;
+                Err(save::diverged(self.job, &self.session, verdict, (self.sound, self.step)))
+            }
+        }
+    }
+
+    fn draw<P: Peers + ?Sized>(&mut self, images: &[usize], peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
+        for &image in images {
+            let time = save::time(self.step, self.session.dt);
+            let session = &mut self.session;
+            let (drawn, seconds) =
+                save::timed(|| pictures::draw(self.job, session, (image, self.step, time), &self.dir, peers));
+            self.spent.images += seconds;
+            self.spent.images_drawn += 1;
+            if let (Some(drawn), Some(report)) = (drawn?, &mut self.report) {
+                report.drawn(self.step, drawn, say);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint of this step, which all ranks do together.
+    fn save<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
+        let meta = save::meta(self.job, &self.session, self.run, self.step);
+        let saver =
+            Saver { store: &Disk, run_dir: &self.dir, keep: self.job.checkpoint.keep, fault: self.fault.as_ref() };
+        let (saved, seconds) = save::timed(|| saver.save(self.job, &self.session, &meta, peers));
+        let saved = saved?;
+        self.spent.checkpoint += seconds;
+        self.spent.checkpoints += 1;
+        self.last_checkpoint = clock::now();
+        self.asked = false;
+        self.lost = match &saved {
+            Saved::Void { words } => Some(words.clone()),
+            Saved::Elsewhere | Saved::Committed { .. } | Saved::Present => None,
+        };
+        if let Some(report) = &mut self.report {
+            report.saved(self.step, &checkpoint::folder(&self.dir, self.step), (&saved, seconds), say);
+        }
+        Ok(())
+    }
+
+    fn happens(&self, phase: Phase, step: u64) -> bool {
+        self.fault.as_ref().is_some_and(|fault| fault.happens(phase, step, self.session.part))
+    }
+
+    /// Completes what is under way, writes the record of the end.
+    fn finish<P: Peers + ?Sized>(mut self, exit: Exit, peers: &mut P, say: Say<'_>) -> Result<Exit, Failure> {
+        self.control.complete(peers)?;
+        let seconds = clock::now().duration_since(self.began).as_secs_f64();
+        let spents = report::gather_spent(peers, &self.spent)?;
+        if let (Some(report), Some(spents)) = (&mut self.report, spents) {
+            report.end(exit, (self.step, seconds), &spents, say);
+        }
+        match self.lost {
+            Some(words) => Err(Failure {
+                exit: Exit::Unsaved,
+                report: Failure::usage(format!(
+                    "the last checkpoint (step {}) could not be written: {words}; make room and run with --resume",
+                    self.step
+                ))
+                .report,
+            }),
+            None => Ok(exit),
+        }
+    }
+}
+
+/// The larger of two numbers, for divisors.
+trait MaxOr {
+    fn max_or(self, least: f64) -> f64;
+}
+
+impl MaxOr for f64 {
+    fn max_or(self, least: f64) -> f64 {
+        if self > least { self } else { least }
+    }
+}
