@@ -98,7 +98,8 @@ impl<T: Real> Engine<T> {
     }
 
     /// Storage for a block of `extent` cells with a halo for `steps` steps: all components, and the coefficients and
-    /// intermediate fields that the kernel uses. Coefficients given as one number take one row.
+    /// intermediate fields that the kernel uses. Coefficients given as one number take one row, unless they have the
+    /// opposite sign beyond a wall.
     #[must_use]
     pub fn allocate(&self, extent: [usize; AXES], steps: usize) -> Fields<T> {
         let footprint = self.program.footprint();
@@ -109,9 +110,10 @@ impl<T: Real> Engine<T> {
                 (Role::Scratch | Role::Prepared, _) if footprint.uses(slot) => {
                     fields.allocate(slot, footprint.needs_second_level(slot));
                 }
-                (Role::Coefficient, Given::Number(value)) => fields.set_constant(slot, T::of(value)),
-                (Role::Coefficient, Given::Varying) => fields.allocate(slot, false),
-                (Role::Start, Given::Number(_) | Given::Varying) => fields.allocate(slot, false),
+                (Role::Coefficient, Given::Number(value)) if !self.edges.negate(field) => {
+                    fields.set_constant(slot, T::of(value));
+                }
+                (Role::Coefficient | Role::Start, Given::Number(_) | Given::Varying) => fields.allocate(slot, false),
                 _ => {}
             }
         }
@@ -131,7 +133,8 @@ impl<T: Real> Engine<T> {
             .map(|(slot, field)| match (field.role, self.given[slot]) {
                 (Role::Component, _) => levels(slot) * one,
                 (Role::Scratch | Role::Prepared, _) if footprint.uses(slot) => levels(slot) * one,
-                (Role::Coefficient | Role::Start, Given::Varying) | (Role::Start, Given::Number(_)) => one,
+                (Role::Coefficient, Given::Number(_)) if !self.edges.negate(field) => 0,
+                (Role::Coefficient | Role::Start, Given::Number(_) | Given::Varying) => one,
                 _ => 0,
             })
             .sum()

@@ -1,5 +1,7 @@
 //! The command line: one file per command, the only code that prints.
 
+use std::io::IsTerminal;
+
 use clap::{Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
@@ -13,11 +15,24 @@ pub mod schema;
 
 /// Stencil computations over tensor fields: one job file, the same bits on any number of processors.
 #[derive(Debug, Parser)]
-#[command(name = "ringfort", version)]
+#[command(name = "ringfort", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+   1  checkpoint diff found a difference
+   2  job or usage error; folder in use; nothing to restart from
+   3  diverged: NaN, overflow or beyond the bound; no checkpoint was written from it
+   4  damaged data
+  74  the last checkpoint could not be written
+  75  a peer was lost: restart me
+  85  stopped early on purpose after a checkpoint (signal or time limit)
+
+Begin with: ringfort check JOB, then ringfort run JOB";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -34,6 +49,11 @@ enum Command {
 #[must_use]
 pub fn main() -> u8 {
     let cli = Cli::parse();
+    // Words stay whole, and lines too where no person reads them as they come, so that logs can be searched.
+    let terminal = std::io::stderr().is_terminal();
+    let _set_once = miette::set_hook(Box::new(move |_| {
+        Box::new(miette::MietteHandlerOpts::new().break_words(false).wrap_lines(terminal).build())
+    }));
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Restart(args) => run::restart(&args),
@@ -45,9 +65,9 @@ pub fn main() -> u8 {
     };
     match result {
         Ok(exit) => exit as u8,
-        Err(Failure { exit, report }) => {
-            eprintln!("{report:?}");
-            exit as u8
+        Err(failure) => {
+            eprintln!("{}", failure.rendered());
+            failure.exit as u8
         }
     }
 }

@@ -123,33 +123,34 @@ impl Cuts {
         Some(self.part(place))
     }
 
-    /// The best cuts of `grid` into `parts` parts none of which is narrower than `radius` cells across a cut or a
+    /// The best cuts of `grid` into `parts` parts none of which is narrower than `radius` cells across a cut or along a
     /// periodic axis: least largest block, then least halo surface of the largest block (faces on cut axes only),
     /// then the cut that keeps the fastest axis longest.
     ///
     /// # Errors
     ///
     /// [`CutError::NoCut`] if no factorisation fits; it names the nearest counts below and above that do.
-    pub fn best(grid: &Grid, parts: usize, radius: usize) -> Result<Self, CutError> {
+    pub fn best(grid: &Grid, parts: usize, radius: Extents) -> Result<Self, CutError> {
         if let Some(cuts) = best(grid, parts, radius) {
             return Ok(cuts);
         }
         let most = grid.region().cells();
-        let below = (1..parts).rev().find(|&count| best(grid, count, radius).is_some());
+        let below = (1..parts.min(most + 1)).rev().find(|&count| best(grid, count, radius).is_some());
         let above =
             (parts + 1..=most.min(parts.saturating_mul(2) + 64)).find(|&count| best(grid, count, radius).is_some());
         Err(CutError::NoCut { parts, below, above })
     }
 
-    /// True if every part is at least `radius` cells wide across cuts and periodic axes.
+    /// True if every part is at least `radius` cells wide across cuts and along periodic axes.
     #[must_use]
-    pub fn fits(&self, grid: &Grid, radius: usize) -> bool {
+    pub fn fits(&self, grid: &Grid, radius: Extents) -> bool {
         let smallest = self.smallest();
-        (grid.first()..AXES).all(|axis| (self.parts[axis] == 1 && !grid.periodic(axis)) || smallest[axis] >= radius)
+        (grid.first()..AXES)
+            .all(|axis| (self.parts[axis] == 1 && !grid.periodic(axis)) || smallest[axis] >= radius[axis])
     }
 }
 
-fn best(grid: &Grid, parts: usize, radius: usize) -> Option<Cuts> {
+fn best(grid: &Grid, parts: usize, radius: Extents) -> Option<Cuts> {
     let mut found: Option<((usize, usize, Extents), Cuts)> = None;
     for candidate in factorisations(parts, grid.axes) {
         let Ok(cuts) = Cuts::new(grid.points, candidate) else { continue };

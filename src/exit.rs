@@ -50,6 +50,13 @@ impl Failure {
     pub fn usage(words: impl fmt::Display) -> Self {
         Self { exit: Exit::Usage, report: miette::miette!("{words}") }
     }
+
+    /// The error as a person sees it. What another rank sent comes rendered and stays as it is.
+    #[must_use]
+    pub fn rendered(&self) -> String {
+        let words = self.report.to_string();
+        if words.trim_start().starts_with('\u{d7}') { words } else { format!("{:?}", self.report) }
+    }
 }
 
 impl Exit {

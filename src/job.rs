@@ -23,8 +23,9 @@ mod parameters;
 mod schedule;
 mod schema;
 
+pub use axes::{COLORS, planes};
 use document::Document;
-pub use error::{JobError, Located, Mistake};
+pub use error::{JobError, Located, Mistake, unknown_word};
 pub use input::InputError;
 
 /// A valid job.
@@ -217,6 +218,22 @@ impl Job {
             notes,
             document,
         })
+    }
+
+    /// What the kernel of the job `text` says about itself, and the job's images. Inputs are not looked for: `text` may be
+    /// that of an old run, read on another machine.
+    ///
+    /// # Errors
+    ///
+    /// [`JobError`] if the text does not describe these.
+    pub fn images(text: &str, path: &Path, catalog: &dyn Catalog) -> Result<(Declaration, Vec<Image>), JobError> {
+        let document = Document::new(text, path, &[])?;
+        let file: schema::File = document.deserialize()?;
+        let grid = axes::grid(&document, &file.grid)?;
+        let declaration = parameters::declaration(&document, &file.kernel, &grid, catalog)?;
+        let sources = vec![Some(Source::Number(0.0)); declaration.fields.len()];
+        let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
+        Ok((declaration, images))
     }
 
     /// JSON Schema of the job file.

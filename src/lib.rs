@@ -1,4 +1,84 @@
 //! Ringfort: stencil computations over tensor fields, the same bits on any number of processors.
+//!
+//! A job file names a grid, a kernel, its fields and how far to go. The same job runs alone, on threads, or on MPI ranks on a
+//! torus, and can be continued from a checkpoint on any number of them: the values after step *n* are a function of the job
+//! alone.
+//!
+//! # The smallest program
+//!
+//! ```
+//! use ringfort::advance::library::{Precise, SHIPPED};
+//! use ringfort::advance::Engine;
+//! use ringfort::job::Job;
+//!
+//! let text = r#"
+//!     grid.points = [8]
+//!     grid.boundary = ["wall"]
+//!     kernel.name = "heat"
+//!     fields = { temperature = { formula = "100 * step(x - 3.5)" }, diffusivity = 1.0 }
+//!     time = { steps = 10, dt = 0.25 }
+//! "#;
+//! let job = Job::parse(text, "rod.toml".as_ref(), &[], &SHIPPED)?;
+//! let kernel = SHIPPED.find("heat").expect("it comes with Ringfort");
+//! let whole = job.grid.region();
+//! let engine = Engine::new(
+//!     f64::program(kernel, &job.setup)?,
+//!     job.declaration.clone(),
+//!     job.setup.given.clone(),
+//!     (&job.grid, &whole),
+//!     1,
+//! )?;
+//! let mut fields = engine.allocate(whole.extent, 1);
+//! let mut values = vec![0.0; whole.cells()];
+//! let temperature = job.sources[0].as_ref().expect("the job gives it");
+//! temperature.fill(&job.grid, &whole, &mut values)?;
+//! let own = fields.layout().own();
+//! fields.write(0, &own, &values);
+//! for _ in 0..job.time.steps {
+//!     engine.advance(&mut fields, 1);
+//! }
+//! fields.read(0, &own, &mut values);
+//! assert_eq!(values.iter().sum::<f64>(), 400.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Way of the data
+//!
+//! ```text
+//! job file -> Job -> plan -> cuts -> fields -> advance -> halo exchange -> (repeat) -> checkpoint, images
+//! ```
+//!
+//! A module uses only those above it in this map (`tests/layers.rs` checks):
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`grid`] | axes, sides, boxes of cells |
+//! | [`job`] | job file to [`job::Job`]: every value checked once |
+//! | [`plan`] | where rounds end and what is due there |
+//! | [`decomp`] | one block per part, and its peers |
+//! | [`field`] | a block of a tensor field with its halo: owns the memory |
+//! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
+//! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
+//! | [`observe`] | images, events, records, progress |
+//! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
+//! | [`cli`] | one file per command: the only code that prints |
+//!
+//! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds
+//! the kernels and their traits: pure arithmetic, no I/O, no unsafe.
+//!
+//! # What holds
+//!
+//! - Rank count, thread count, cuts, halo depth, vector width and restarts change no bit.
+//! - All computing is [`advance::Engine::advance`]: a pure function from a block with its halo to the block T steps later.
+//! - A checkpoint exists when its manifest does, and that is written last.
+//! - Every wait has a deadline. Errors say what happened, to what, and what to do.
+//!
+//! # What is not there
+//!
+//! - No adaptive time step, no mesh refinement, no implicit solves.
+//! - Data-center mode, probes, sources, inflows, sums and Zarr outputs are refused by name until they work.
+//! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
+//! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
 pub mod advance;
 pub mod checkpoint;

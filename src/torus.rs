@@ -1,5 +1,6 @@
 //! Torus mode: ranks in lock-step, halos from peers, a checkpoint now and then.
 pub mod agree;
+pub mod bound;
 pub mod control;
 pub mod fault;
 pub mod folder;
@@ -9,6 +10,7 @@ pub mod memory;
 pub mod mpi;
 pub mod peers;
 pub mod pictures;
+pub mod preview;
 pub mod report;
 pub mod run;
 pub mod save;
@@ -17,20 +19,19 @@ pub mod shape;
 pub mod signal;
 pub mod threads;
 
-/// Number of ranks that an MPI launcher started, if one did.
+/// True if an MPI launcher started this process.
 #[must_use]
-pub fn launched_ranks() -> Option<usize> {
-    ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "PMIX_SIZE"]
+pub fn launched() -> bool {
+    ["OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMIX_RANK", "MPI_LOCALNRANKS"]
         .iter()
-        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .any(|name| std::env::var_os(name).is_some())
 }
 
 /// Number of ranks that an MPI launcher started on this machine; 1 where it does not say.
 #[must_use]
 pub fn launched_ranks_here() -> usize {
-    ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"]
+    ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]
         .iter()
         .find_map(|name| std::env::var(name).ok()?.parse().ok())
-        .or_else(launched_ranks)
         .unwrap_or(1)
 }

@@ -4,6 +4,7 @@
 
 mod checkpoint_common;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use checkpoint_common::{Fault, Faulty, OTHER, Quick, RUN, assert_whole, meta, values, write};
@@ -74,7 +75,7 @@ fn a_fault_at_any_removal_leaves_two_whole_ones() {
             write::<f64>(&Quick, dir.path(), &state(step)).unwrap();
         }
         let faulty = Faulty::new(at, Fault::Crash);
-        let pruned = prune(&faulty, dir.path(), RUN, 2);
+        let pruned = prune(&faulty, dir.path(), RUN, 2, &mut BTreeSet::new());
         let whole = scan(&Disk, dir.path()).unwrap().iter().filter(|e| matches!(e.state, State::Committed(_))).count();
         assert!(whole >= 2);
         assert_eq!(newest(&Disk, dir.path(), None, true).unwrap().checkpoint.unwrap().meta().step, 4);
@@ -82,8 +83,11 @@ fn a_fault_at_any_removal_leaves_two_whole_ones() {
             assert_eq!(pruned.removed, [2, 1]);
             break;
         }
-        let again = prune(&Quick, dir.path(), RUN, 2);
+        let again = prune(&Quick, dir.path(), RUN, 2, &mut BTreeSet::new());
         assert!(again.warnings.is_empty(), "{:?}", again.warnings);
+        write::<f64>(&Quick, dir.path(), &state(5)).unwrap();
+        assert!(prune(&Quick, dir.path(), RUN, 2, &mut BTreeSet::new()).warnings.is_empty());
+        assert_eq!(steps(dir.path()), [5, 4], "ruins of a removal cut off at operation {at}");
         at += 1;
     }
     println!("{at} operations of a removal cut off");
@@ -102,7 +106,7 @@ fn only_our_own_is_removed() {
     std::fs::create_dir(folder(dir.path(), 7)).unwrap();
     std::fs::write(folder(dir.path(), 7).join("notes"), b"mine").unwrap();
     std::fs::create_dir(dir.path().join("checkpoints/step-0000000002-copy")).unwrap();
-    let pruned = prune(&Quick, dir.path(), RUN, 0);
+    let pruned = prune(&Quick, dir.path(), RUN, 0, &mut BTreeSet::new());
     assert_eq!(pruned.removed, [3, 2]);
     assert_eq!(pruned.warnings.len(), 1, "the damaged one is named: {:?}", pruned.warnings);
     assert_eq!(steps(dir.path()), [7, 6, 5, 4, 1, 0]);

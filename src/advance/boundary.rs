@@ -16,7 +16,12 @@ type Held<T> = Vec<(usize, Span, Vec<T>)>;
 pub(crate) struct Edges {
     /// The boundary on each side of each axis; `Periodic` where a peer (or the block itself) is.
     beyond: [[Boundary; 2]; AXES],
-    extent: [usize; AXES],
+    /// First and last point of the grid along each axis, counted from the block's first cell.
+    ends: [[isize; 2]; AXES],
+    /// Which ends hold their value, those of peers in the halo included.
+    fixed: [[bool; 2]; AXES],
+    /// Axes with a wall at some end of the grid.
+    walls: [bool; AXES],
     first: usize,
 }
 
@@ -31,12 +36,24 @@ impl Edges {
                 beyond[axis][1] = grid.boundary[axis][1];
             }
         }
-        Self { beyond, extent: block.extent, first: grid.first() }
+        let ends = std::array::from_fn(|axis| {
+            let start = block.start[axis].cast_signed();
+            [-start, grid.points[axis].cast_signed() - 1 - start]
+        });
+        let fixed = grid.boundary.map(|sides| sides.map(|side| side == Boundary::Fixed));
+        let walls = grid.boundary.map(|sides| sides.contains(&Boundary::Wall));
+        Self { beyond, ends, fixed, walls, first: grid.first() }
     }
 
     /// True if a peer touches the block on some side of `axis`.
     pub(crate) fn open_axis(&self, axis: usize) -> bool {
         axis >= self.first && self.beyond[axis].contains(&Boundary::Periodic)
+    }
+
+    /// True if some wall of the grid mirrors `field` with opposite sign. The same for all blocks.
+    pub(crate) fn negate(&self, field: &Field) -> bool {
+        let odd = |mirror| matches!(mirror, Mirror::Odd | Mirror::OddAtPoint);
+        (self.first..AXES).any(|axis| self.walls[axis] && odd(field.mirror[axis - self.first]))
     }
 
     /// The own cells and `margin` cells more where peers are.
@@ -72,10 +89,11 @@ impl Edges {
                 }
                 for beyond in 0..deep {
                     let (inside, negate) = image(boundary, field.mirror[axis - self.first], beyond);
-                    let last = self.extent[axis].cast_signed() - 1;
+                    let [first, last] = self.ends[axis];
+                    let inside = inside.min(last - first);
                     let (from, to) = match side {
-                        Side::Low => (inside.min(last), -1 - beyond),
-                        Side::High => (last - inside.min(last), last + 1 + beyond),
+                        Side::Low => (first + inside, first - 1 - beyond),
+                        Side::High => (last - inside, last + 1 + beyond),
                     };
                     fields.copy_plane(slot, axis, from, to, &across, negate);
                 }
@@ -84,12 +102,13 @@ impl Edges {
                 across.low[axis] = across.low[axis].min(-deep);
             }
             if self.beyond[axis][1] != Boundary::Periodic {
-                across.high[axis] = across.high[axis].max(self.extent[axis].cast_signed() + deep);
+                across.high[axis] = across.high[axis].max(self.ends[axis][1] + 1 + deep);
             }
         }
     }
 
-    /// Copies what fixed boundaries hold of the fields that a stage writes, within `span`, before the stage.
+    /// Copies what fixed boundaries hold of the fields that a stage writes, within `span`, before the stage. A stage that
+    /// reads no neighbours across a boundary is computed up to the end of the halo, where a peer's boundary may lie.
     pub(crate) fn hold<T: Real>(
         &self,
         fields: &Fields<T>,
@@ -100,13 +119,10 @@ impl Edges {
         let mut held = Held::new();
         for axis in self.first..AXES {
             for side in Side::BOTH {
-                if self.beyond[axis][side as usize] != Boundary::Fixed {
+                let at = self.ends[axis][side as usize];
+                if !self.fixed[axis][side as usize] || !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
-                let at = match side {
-                    Side::Low => 0,
-                    Side::High => self.extent[axis].cast_signed() - 1,
-                };
                 let plane = span.with(axis, at, at + 1);
                 for &slot in writes {
                     let field = &declaration.fields[slot];

@@ -58,11 +58,21 @@ impl Simd {
     /// The widest set of this machine, or the narrower one that `RINGFORT_SIMD` names (`avx512`, `avx2`, `baseline`).
     #[must_use]
     pub fn detect() -> Self {
-        let widest = Self::widest();
-        match std::env::var("RINGFORT_SIMD").as_deref() {
+        let wanted = match std::env::var("RINGFORT_SIMD").as_deref() {
             Ok("baseline") => Self::Baseline,
-            Ok("avx2") if widest != Self::Baseline => Self::Avx2,
-            _ => widest,
+            Ok("avx2") => Self::Avx2,
+            _ => Self::Avx512,
+        };
+        wanted.at_most()
+    }
+
+    /// This set, or the widest narrower one that this machine has.
+    #[must_use]
+    pub fn at_most(self) -> Self {
+        match (self, Self::widest()) {
+            (Self::Baseline, _) | (_, Self::Baseline) => Self::Baseline,
+            (Self::Avx2, _) | (_, Self::Avx2) => Self::Avx2,
+            (Self::Avx512, Self::Avx512) => Self::Avx512,
         }
     }
 

@@ -107,14 +107,31 @@ fn within(layout: &Layout, radius: [usize; AXES]) -> Span {
 }
 
 /// Compiles stencils for precision `T`.
-pub struct Compile<T>(PhantomData<T>);
+pub struct Compile<T> {
+    simd: Simd,
+    precision: PhantomData<T>,
+}
 
 impl<T> Compile<T> {
-    /// A compiler.
+    /// A compiler for the instruction set that [`Simd::detect`] finds.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "a visitor, made where it is used")]
     pub fn new() -> Self {
-        Self(PhantomData)
+        Self::at_most(Simd::detect())
+    }
+
+    /// A compiler for `simd`, or the widest narrower instruction set that this machine has.
+    #[must_use]
+    pub fn at_most(simd: Simd) -> Self {
+        Self { simd: simd.at_most(), precision: PhantomData }
+    }
+
+    fn compile<const D: usize, S: Stencil<D>>(self, stencil: S) -> Box<dyn Program<T>>
+    where
+        T: Vectors,
+    {
+        let footprint = Footprint::of(&stencil, S::STAGES);
+        Box::new(Compiled::<S, T, D> { stencil, footprint, simd: self.simd, precision: PhantomData })
     }
 }
 
@@ -122,7 +139,7 @@ impl Build for Compile<f64> {
     type Output = Box<dyn Program<f64>>;
 
     fn stencil<const D: usize>(self, stencil: impl Stencil<D>) -> Self::Output {
-        compile(stencil)
+        self.compile(stencil)
     }
 }
 
@@ -130,13 +147,8 @@ impl Build for Compile<f32> {
     type Output = Box<dyn Program<f32>>;
 
     fn stencil<const D: usize>(self, stencil: impl Stencil<D>) -> Self::Output {
-        compile(stencil)
+        self.compile(stencil)
     }
-}
-
-fn compile<const D: usize, T: Vectors, S: Stencil<D>>(stencil: S) -> Box<dyn Program<T>> {
-    let footprint = Footprint::of(&stencil, S::STAGES);
-    Box::new(Compiled::<S, T, D> { stencil, footprint, simd: Simd::detect(), precision: PhantomData })
 }
 
 /// A stencil compiled into this program.
@@ -293,26 +305,20 @@ unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
 unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code, view: &View<T>, span: &Span) {
-    let stride = view.stride;
+    // Copies that no address is taken of: every index into them is a literal, so only what is used stays, in registers.
+    let (from, to, stride) = (view.from, view.to, view.stride);
     let width = L::WIDTH.cast_signed();
     for w in span.low[0]..span.high[0] {
         for z in span.low[1]..span.high[1] {
             for y in span.low[2]..span.high[2] {
-                let mut from = view.from;
-                let mut to = view.to;
-                for slot in 0..view.slots {
-                    let row = w * stride[slot][0] + z * stride[slot][1] + y * stride[slot][2];
-                    from[slot] = from[slot].wrapping_offset(row);
-                    to[slot] = to[slot].wrapping_offset(row);
-                }
                 let mut x = span.low[3];
                 while x + width <= span.high[3] {
-                    let mut cell = At { from: &from, to: &to, stride: &stride, x };
+                    let mut cell = At { from: &from, to: &to, stride: &stride, cell: [w, z, y, x] };
                     call::<S, T, L, D>(s, code, &mut cell);
                     x += width;
                 }
                 while x < span.high[3] {
-                    let mut cell = At { from: &from, to: &to, stride: &stride, x };
+                    let mut cell = At { from: &from, to: &to, stride: &stride, cell: [w, z, y, x] };
                     call::<S, T, T, D>(s, code, &mut cell);
                     x += 1;
                 }
@@ -335,20 +341,29 @@ struct At<'a, T> {
     from: &'a [*const T; MAX_SLOTS],
     to: &'a [*mut T; MAX_SLOTS],
     stride: &'a [[isize; AXES]; MAX_SLOTS],
-    x: isize,
+    /// First cell of the vector.
+    cell: [isize; AXES],
+}
+
+impl<T> At<'_, T> {
+    /// Position of the cell at `offset` in the storage of `slot`.
+    #[inline(always)]
+    fn position<const D: usize>(&self, slot: usize, offset: [isize; D]) -> isize {
+        let mut at = self.cell[AXES - 1] + offset[D - 1];
+        for axis in 0..D - 1 {
+            at += (self.cell[AXES - D + axis] + offset[axis]) * self.stride[slot][AXES - D + axis];
+        }
+        at
+    }
 }
 
 impl<T: Real, L: Vector<T>, const D: usize> Near<L, D> for At<'_, T> {
     #[inline(always)]
     #[expect(unsafe_code, reason = "row access")]
     fn at(&self, slot: usize, offset: [isize; D]) -> L {
-        let mut at = self.x;
-        for axis in 0..D {
-            at += offset[axis] * self.stride[slot][AXES - D + axis];
-        }
         // SAFETY: the footprint holds every offset that the kernel uses, and `Program::run` checked that the span's
         // neighbours within it lie inside the storage.
-        unsafe { L::load(self.from[slot].offset(at)) }
+        unsafe { L::load(self.from[slot].offset(self.position(slot, offset))) }
     }
 }
 
@@ -358,6 +373,6 @@ impl<T: Real, L: Vector<T>, const D: usize> Cell<L, D> for At<'_, T> {
     fn set(&mut self, slot: usize, value: L) {
         // SAFETY: the footprint holds every slot that the kernel sets, and `View::new` gave it storage; the point lies in
         // the span, which this thread alone writes.
-        unsafe { value.store(self.to[slot].offset(self.x)) }
+        unsafe { value.store(self.to[slot].offset(self.position(slot, [0; D]))) }
     }
 }

@@ -234,6 +234,17 @@ impl Meta {
         std::iter::once(("zarr.json".to_owned(), None)).chain(coordinates).chain(arrays).chain(chunks)
     }
 
+    /// Files of the checkpoint, the manifest and the owner's record included, and bytes of all that the manifest lists.
+    #[must_use]
+    pub fn size(&self) -> (u64, u64) {
+        let documents = super::zarr::documents(self);
+        let metadata: u64 = documents.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let coordinates: u64 = self.coordinates().iter().map(|&(_, axis, _)| self.coordinate_bytes(axis)).sum();
+        let chunks = self.cuts.count() as u64 * self.components.len() as u64;
+        let files = self.files_before_chunks() as u64 + chunks + 2;
+        (files, metadata + coordinates + chunks * self.chunk_bytes())
+    }
+
     /// Number of files before the components' chunks.
     pub(super) fn files_before_chunks(&self) -> usize {
         1 + 2 * self.coordinates().len() + self.components.len()

@@ -7,15 +7,19 @@ use clap::Subcommand;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Disk, MANIFEST, Refused, home, newest};
 use crate::exit::{Exit, Failure};
+use crate::observe::record::RunRecord;
 
 mod diff;
 mod list;
-mod show;
-mod text;
+pub(super) mod show;
+pub(super) mod text;
 mod verify;
 
 /// List, show, verify, compare and remove checkpoints.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ringfort checkpoint list out/plate\n  ringfort checkpoint verify out/plate\n  \
+    ringfort checkpoint show out/plate/checkpoints/step-0000000500\n  ringfort checkpoint diff out/a out/b\n  \
+    ringfort checkpoint prune out/plate --keep 2")]
 pub struct Args {
     #[command(subcommand)]
     tool: Tool,
@@ -106,14 +110,15 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// What a path on the command line names.
-enum Target {
+pub(super) enum Target {
     /// Folder of a run.
     Run(PathBuf),
     /// Folder of one checkpoint.
     Checkpoint(PathBuf),
 }
 
-fn locate(path: &Path) -> Result<Target, Failure> {
+/// What `path` names.
+pub(super) fn locate(path: &Path) -> Result<Target, Failure> {
     let real = std::fs::canonicalize(path)
         .map_err(|error| Failure::usage(format!("cannot open {}: {error}", path.display())))?;
     let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -142,13 +147,16 @@ fn run_dir(path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// The checkpoint at `path`, or the newest whole one of the run at `path`.
+/// The checkpoint at `path`, or the newest whole one of the run at `path`: of the run that `run.json` names, since what
+/// the folder held before a start with `--fresh` may have more steps.
 fn one(path: &Path) -> Result<Checkpoint<'static>, Failure> {
     let dir = match locate(path)? {
         Target::Checkpoint(folder) => return Checkpoint::open(&Disk, &folder).map_err(failure),
         Target::Run(dir) => dir,
     };
-    let found = newest(&Disk, &dir, None, true).map_err(failure)?;
+    let record = RunRecord::read(&dir.join("run.json")).ok();
+    let run = record.and_then(|record| record.run.parse().ok());
+    let found = newest(&Disk, &dir, run, true).map_err(failure)?;
     for Refused { name, reason, .. } in &found.refused {
         eprintln!("passed over {name}: {reason}");
     }
@@ -163,16 +171,17 @@ fn one(path: &Path) -> Result<Checkpoint<'static>, Failure> {
 }
 
 /// `error` with its exit code.
-fn failure(error: CheckpointError) -> Failure {
+pub(super) fn failure(error: CheckpointError) -> Failure {
     Failure::new(if error.damaged() { Exit::Damaged } else { Exit::Usage }, error)
 }
 
 /// Prints `text`; a reader that went away is no error.
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn print_json(value: &serde_json::Value) {
+/// Prints `value` as JSON.
+pub(super) fn print_json(value: &serde_json::Value) {
     print(&format!("{value:#}\n"));
 }

@@ -11,10 +11,11 @@ use crate::job::Catalog;
 
 /// List the kernels, or show one with its equation, parameters and fields.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ringfort kernels\n  ringfort kernels heat --axes 3")]
 pub struct Args {
     /// Kernel to show; without it all are listed.
     name: Option<String>,
-    /// Show its fields on a grid of so many axes (default: the most that it runs on).
+    /// Show its fields on a grid of so many axes [default: the most that it runs on].
     #[arg(long, value_name = "N")]
     axes: Option<usize>,
 }

@@ -10,7 +10,7 @@ use crate::torus::peers::FIRST_DEADLINE;
 use crate::torus::run::{self as torus, Request};
 use crate::torus::signal::Signals;
 use crate::torus::threads::Threads;
-use crate::torus::{launched_ranks, launched_ranks_here};
+use crate::torus::{launched, launched_ranks_here};
 
 /// Run a job in torus mode: under mpirun on its ranks, else alone or on threads.
 #[derive(Debug, clap::Args)]
@@ -70,9 +70,9 @@ struct Common {
 
 /// Ranks along each axis.
 #[derive(Clone, Debug)]
-struct Ranks(Vec<usize>);
+pub(super) struct Ranks(pub(super) Vec<usize>);
 
-fn ranks(text: &str) -> Result<Ranks, String> {
+pub(super) fn ranks(text: &str) -> Result<Ranks, String> {
     let counts: Result<Vec<usize>, _> = text.split('x').map(str::parse).collect();
     counts
         .ok()
@@ -154,17 +154,13 @@ fn start(job: Option<PathBuf>, dir: Option<PathBuf>, how: How, common: &Common) 
         request.threads = threads(request.ranks_here);
         return local(&request);
     }
-    match launched_ranks() {
-        Some(_) => {
-            request.ranks_here = launched_ranks_here();
-            request.threads = threads(request.ranks_here);
-            launched(request)
-        }
-        None => {
-            request.threads = threads(1);
-            local(&request)
-        }
+    if launched() {
+        request.ranks_here = launched_ranks_here();
+        request.threads = threads(request.ranks_here);
+        return processes(request);
     }
+    request.threads = threads(1);
+    local(&request)
 }
 
 /// Ranks as threads; one rank is the main thread itself.
@@ -172,21 +168,25 @@ fn local(request: &Request) -> Result<Exit, Failure> {
     let mut group = Threads::group(request.ranks_here, FIRST_DEADLINE).into_iter();
     let Some(mut first) = group.next() else { return Err(Failure::usage("no ranks")) };
     std::thread::scope(|scope| {
-        for mut peers in group {
-            scope.spawn(move || {
-                let result = torus::run(request, &mut peers, &|_| {});
-                peers.leave(result.is_err());
-            });
-        }
+        let others: Vec<_> = group
+            .map(|mut peers| {
+                scope.spawn(move || {
+                    let result = torus::run(request, &mut peers, &|_| {});
+                    peers.leave(result.is_err());
+                })
+            })
+            .collect();
         let result = torus::run(request, &mut first, &say);
         first.leave(result.is_err());
+        // A rank that panicked has said so; the first rank's result names it.
+        others.into_iter().for_each(|rank| drop(rank.join()));
         result
     })
 }
 
 /// Ranks as MPI processes. Launchers merge exit codes differently, so after an orderly end only rank 0 returns one.
 #[cfg(feature = "mpi")]
-fn launched(mut request: Request) -> Result<Exit, Failure> {
+fn processes(mut request: Request) -> Result<Exit, Failure> {
     use crate::torus::mpi::Mpi;
     use crate::torus::peers::Peers;
 
@@ -205,7 +205,7 @@ fn launched(mut request: Request) -> Result<Exit, Failure> {
 }
 
 #[cfg(not(feature = "mpi"))]
-fn launched(_: Request) -> Result<Exit, Failure> {
+fn processes(_: Request) -> Result<Exit, Failure> {
     Err(Failure::usage(
         "this program was built without MPI but started by an MPI launcher, which would run the same job many times; \
          start it alone with --local-ranks N, or build it with --features mpi",
@@ -219,6 +219,28 @@ fn say(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(not(feature = "mpi"))]
+    #[test]
+    fn without_mpi_a_launched_rank_is_refused() {
+        let request = Request {
+            job: None,
+            overrides: Vec::new(),
+            dir: None,
+            how: How::New,
+            ranks: None,
+            threads: 1,
+            steps_per_exchange: None,
+            max_time: None,
+            mpi: None,
+            ranks_here: 2,
+            library: SHIPPED,
+            signals: Signals::default(),
+        };
+        let refused = processes(request).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(refused.report.to_string().contains("built without MPI"));
+    }
 
     #[test]
     fn durations_and_ranks_are_read() {

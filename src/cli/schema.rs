@@ -5,6 +5,8 @@ use crate::job::Job;
 
 /// Print a JSON Schema of the job file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ringfort schema > job.schema.json\n  \
+    ringfort schema | python3 -c 'import json, sys; print(*json.load(sys.stdin)[\"properties\"])'")]
 pub struct Args {}
 
 /// Prints the JSON Schema of the job file.

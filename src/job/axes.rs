@@ -11,8 +11,8 @@ use crate::grid::{AXES, Boundary, Extents, Grid, Units};
 const MOST_POINTS: u64 = 1 << 40;
 /// Fewest points that a grid may not have.
 const TOO_MANY_POINTS: u64 = 1 << 48;
-/// Colour maps.
-pub(super) const COLORS: [&str; 6] = ["viridis", "magma", "inferno", "plasma", "turbo", "cividis"];
+/// Names of colour maps.
+pub const COLORS: [&str; 6] = ["viridis", "magma", "inferno", "plasma", "turbo", "cividis"];
 
 /// The grid.
 pub(super) fn grid(document: &Document, given: &schema::Grid) -> Result<Grid, JobError> {
@@ -175,7 +175,10 @@ fn image(
             return Err(document.wrong(&path("range"), problem));
         }
     };
-    let plane = planes(document, &path("plane"), given.plane.as_deref(), grid)?;
+    let plane = planes(given.plane.as_deref(), grid).map_err(|problem| match given.plane {
+        Some(_) => document.wrong(&path("plane"), problem),
+        None => document.missing(&path("plane"), problem),
+    })?;
     Ok(Image { field: given.field.clone(), slot, every, plane, colors: colors.to_owned(), range })
 }
 
@@ -200,40 +203,42 @@ fn drawable(
     Ok(slot)
 }
 
-/// Planes that leave two axes of the grid (or one, where it has one).
-fn planes(
-    document: &Document,
-    path: &[&str],
-    given: Option<&str>,
-    grid: &Grid,
-) -> Result<Vec<(usize, usize)>, JobError> {
+/// Cuts that leave a plane of `grid` (or all of it, where it has one or two axes), slowest axis first: axis (0 to 3) and
+/// point index of each. `given` is text such as `z=0.5`; without it a grid of three axes is cut in the middle of the
+/// slowest.
+///
+/// # Errors
+///
+/// What is wrong with the text, and what would be right.
+pub fn planes(given: Option<&str>, grid: &Grid) -> Result<Vec<(usize, usize)>, String> {
     let needed = grid.axes.saturating_sub(2);
     let Some(text) = given else {
         return match needed {
             0 => Ok(Vec::new()),
             1 => Ok(vec![(grid.first(), grid.points[grid.first()] / 2)]),
-            _ => Err(document.missing(path, "a grid of 4 axes needs two cuts, such as plane = \"w=0, z=0.5\"")),
+            _ => Err(TWO_CUTS.to_owned()),
         };
     };
     let mut planes = Vec::new();
     for cut in text.split(',') {
-        let plane = plane(cut, grid).map_err(|problem| document.wrong(path, problem))?;
+        let plane = plane(cut, grid)?;
         if planes.iter().any(|&(axis, _)| axis == plane.0) {
-            return Err(document.wrong(path, format!("`{text}` cuts the axis {} twice", grid.name(plane.0))));
+            return Err(format!("`{text}` cuts the axis {} twice", grid.name(plane.0)));
         }
         planes.push(plane);
     }
     if planes.len() != needed {
-        let problem = format!(
+        return Err(format!(
             "`{text}` has {} cuts; a grid of {} axes needs {needed}, so that a plane is left",
             planes.len(),
             grid.axes,
-        );
-        return Err(document.wrong(path, problem));
+        ));
     }
     planes.sort_unstable();
     Ok(planes)
 }
+
+const TWO_CUTS: &str = "a grid of 4 axes needs two cuts, such as plane = \"w=0, z=0.5\"";
 
 /// Axis and nearest point of a cut such as `z=0.5`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the position is within the axis")]

@@ -149,6 +149,13 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     best.map(|(_, name)| name.to_owned())
 }
 
+/// Words for the unknown `word`, which should name one of `known`, each a `what`.
+#[must_use]
+pub fn unknown_word(what: &str, word: &str, known: &[&str]) -> String {
+    let all: Vec<String> = known.iter().map(|&name| name.to_owned()).collect();
+    format!("unknown {what} `{word}`; {}", hint(nearest(word, known.iter().copied()).as_deref(), &all))
+}
+
 fn hint(nearest: Option<&str>, known: &[String]) -> String {
     let all = known.join(", ");
     match nearest {

@@ -21,7 +21,7 @@ pub fn agree<P: Peers + ?Sized, V>(peers: &mut P, result: Result<V, Failure>) ->
         Ok(_) => Vec::new(),
         Err(failure) => {
             let mut bytes = vec![failure.exit as u8];
-            bytes.extend(format!("{:?}", failure.report).bytes());
+            bytes.extend(failure.rendered().bytes());
             bytes
         }
     };
@@ -60,7 +60,7 @@ pub fn decide<P: Peers + ?Sized>(
             }
             Err(failure) => {
                 bytes.push(failure.exit as u8);
-                bytes.extend(format!("{:?}", failure.report).bytes());
+                bytes.extend(failure.rendered().bytes());
             }
         }
         broadcast(peers, bytes)?;

@@ -38,7 +38,7 @@ pub struct From {
     pub fingerprint: [u8; 32],
 }
 
-/// A run's folder, locked.
+/// A run's folder: locked if it holds a run, else as soon as it is claimed.
 pub struct Folder {
     /// The folder.
     pub dir: PathBuf,
@@ -50,8 +50,9 @@ pub struct Folder {
     pub from: Option<From>,
     /// What to tell about the choice.
     pub notes: Vec<String>,
-    /// Held while the run lives; the system lets go of it when the process ends, however it ends.
-    _lock: File,
+    /// Held while the run lives; the system lets go of it when the process ends, however it ends. `None` until a folder
+    /// that holds no run is claimed.
+    lock: Option<File>,
 }
 
 /// Why a folder cannot be run in.
@@ -128,11 +129,11 @@ impl std::convert::From<FolderError> for Failure {
 }
 
 impl Folder {
-    /// Makes and locks `dir`, and finds where to begin.
+    /// Finds where to begin in `dir`; locks it if it holds a run, and makes or changes nothing.
     ///
     /// # Errors
     ///
-    /// [`FolderError`] if it must not or cannot be used so; nothing in it was changed then.
+    /// [`FolderError`] if it must not or cannot be used so.
     pub fn open(dir: &Path, how: How) -> Result<Self, FolderError> {
         let record = dir.join("run.json");
         let holds_run = record.exists();
@@ -141,20 +142,33 @@ impl Folder {
             How::Restart if !holds_run => return Err(FolderError::NoRun { dir: dir.into() }),
             How::New | How::Fresh | How::Resume | How::Restart => {}
         }
-        fs::create_dir_all(dir).map_err(|source| FolderError::Io { action: "make", path: dir.into(), source })?;
-        let lock = lock(dir)?;
-        if how == How::New && record.exists() {
-            return Err(FolderError::Taken { dir: dir.into() });
-        }
+        let lock = if holds_run { Some(lock(dir)?) } else { None };
         let continues = holds_run && matches!(how, How::Resume | How::Restart);
         if !continues {
             let run = RunId::random().map_err(FolderError::Random)?;
-            return Ok(Self { dir: dir.into(), run, earlier: None, from: None, notes: Vec::new(), _lock: lock });
+            return Ok(Self { dir: dir.into(), run, earlier: None, from: None, notes: Vec::new(), lock });
         }
         let earlier = RunRecord::read(&record)?;
         let run = earlier.run.parse().map_err(|_| FolderError::Id { dir: dir.into(), id: earlier.run.clone() })?;
         let (from, notes) = choose(dir, run, how)?;
-        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, notes, _lock: lock })
+        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, notes, lock })
+    }
+
+    /// Makes the folder if need be and locks it: from here on the run may write to it.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] if another run was quicker, or the system refuses.
+    pub fn claim(&mut self) -> Result<(), FolderError> {
+        if self.lock.is_none() {
+            let dir = &self.dir;
+            fs::create_dir_all(dir).map_err(|source| FolderError::Io { action: "make", path: dir.into(), source })?;
+            self.lock = Some(lock(dir)?);
+            if dir.join("run.json").exists() {
+                return Err(FolderError::Taken { dir: dir.into() });
+            }
+        }
+        Ok(())
     }
 
     /// The events of the run, to be added to.

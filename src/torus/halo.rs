@@ -32,36 +32,15 @@ impl Halo {
     /// Opens the links for `slots` of `part`, with a halo of `width` cells along each axis.
     pub fn new<P: Peers + ?Sized>(
         peers: &mut P,
-        (grid, cuts, part): (&Grid, &Cuts, usize),
+        place: (&Grid, &Cuts, usize),
         width: [usize; AXES],
         slots: &[usize],
         value_bytes: usize,
     ) -> Self {
-        let own = Span::own(cuts.block(part).extent);
-        let mut across = own;
-        let mut phases = Vec::new();
-        for axis in grid.first()..AXES {
-            let peer = |side| cuts.peer(part, axis, side, grid.periodic(axis));
-            let wide = width[axis].cast_signed();
-            if wide == 0 || slots.is_empty() {
-                continue;
-            }
-            let ways = Side::BOTH
-                .into_iter()
-                .filter_map(|toward| {
-                    let (to, from) = (peer(toward), peer(toward.other()));
-                    let (send, receive) = strips(&across, axis, toward, wide);
-                    way(peers, (part, axis, toward), (to, from), (send, receive), slots.len() * value_bytes)
-                })
-                .collect();
-            phases.push(ways);
-            if peer(Side::Low).is_some() {
-                across.low[axis] -= wide;
-            }
-            if peer(Side::High).is_some() {
-                across.high[axis] += wide;
-            }
-        }
+        let phases = if slots.is_empty() { Vec::new() } else { routes(place, width) };
+        let cell_bytes = slots.len() * value_bytes;
+        let mut open = |route: Route| route.open(peers, place.2, cell_bytes);
+        let phases = phases.into_iter().map(|phase| phase.into_iter().map(&mut open).collect()).collect();
         Self { slots: slots.to_vec(), phases, under_way: None }
     }
 
@@ -198,21 +177,59 @@ fn strips(across: &Span, axis: usize, toward: Side, wide: isize) -> (Span, Span)
     }
 }
 
-fn way<P: Peers + ?Sized>(
-    peers: &mut P,
-    (part, axis, toward): (usize, usize, Side),
-    (to, from): (Option<usize>, Option<usize>),
-    (send, receive): (Span, Span),
-    cell_bytes: usize,
-) -> Option<Way> {
-    let tag = tag(axis, toward);
-    match (to, from) {
-        (None, None) => None,
-        (Some(to), Some(from)) if to == part && from == part => Some(Way::Own { from: send, to: receive }),
-        (to, from) => {
-            let link = peers.open(to.map(|rank| (rank, tag)), from.map(|rank| (rank, tag)), send.cells() * cell_bytes);
-            Some(Way::Peer { link, send: to.map(|_| send), receive: from.map(|_| receive) })
+/// One way of travel along one axis: to whom, from whom, and which cells.
+struct Route {
+    tag: u32,
+    to: Option<usize>,
+    from: Option<usize>,
+    send: Span,
+    receive: Span,
+}
+
+/// Ways of travel of `part` for a halo of `width` cells, in phases.
+fn routes((grid, cuts, part): (&Grid, &Cuts, usize), width: [usize; AXES]) -> Vec<Vec<Route>> {
+    let mut across = Span::own(cuts.block(part).extent);
+    let mut phases = Vec::new();
+    for axis in (grid.first()..AXES).filter(|&axis| width[axis] > 0) {
+        let peer = |side| cuts.peer(part, axis, side, grid.periodic(axis));
+        let wide = width[axis].cast_signed();
+        let route = |toward: Side| {
+            let (send, receive) = strips(&across, axis, toward, wide);
+            Route { tag: tag(axis, toward), to: peer(toward), from: peer(toward.other()), send, receive }
+        };
+        let moves = |route: &Route| route.to.is_some() || route.from.is_some();
+        phases.push(Side::BOTH.into_iter().map(route).filter(moves).collect());
+        if peer(Side::Low).is_some() {
+            across.low[axis] -= wide;
         }
+        if peer(Side::High).is_some() {
+            across.high[axis] += wide;
+        }
+    }
+    phases
+}
+
+/// Messages and bytes that `part` sends in one exchange of a halo of `width` cells with `cell_bytes` bytes each.
+#[must_use]
+pub fn traffic(place: (&Grid, &Cuts, usize), width: [usize; AXES], cell_bytes: usize) -> (usize, usize) {
+    let routes = routes(place, width);
+    let sent = routes.iter().flatten().filter(|route| route.to.is_some() && !route.own(place.2));
+    sent.fold((0, 0), |(messages, bytes), route| (messages + 1, bytes + route.send.cells() * cell_bytes))
+}
+
+impl Route {
+    /// True if `part` sends to itself.
+    fn own(&self, part: usize) -> bool {
+        self.to == Some(part) && self.from == Some(part)
+    }
+
+    fn open<P: Peers + ?Sized>(self, peers: &mut P, part: usize, cell_bytes: usize) -> Way {
+        let Self { tag, to, from, send, receive } = self;
+        if self.own(part) {
+            return Way::Own { from: send, to: receive };
+        }
+        let link = peers.open(to.map(|rank| (rank, tag)), from.map(|rank| (rank, tag)), send.cells() * cell_bytes);
+        Way::Peer { link, send: to.map(|_| send), receive: from.map(|_| receive) }
     }
 }
 
@@ -315,8 +332,8 @@ mod tests {
                                 for slot in 0..2 {
                                     let mut found = [0.0];
                                     let mut one = layout.own();
-                                    for axis in 0..AXES {
-                                        one = one.with(axis, cell[axis], cell[axis] + 1);
+                                    for (axis, &at) in cell.iter().enumerate() {
+                                        one = one.with(axis, at, at + 1);
                                     }
                                     fields.read(slot, &one, &mut found);
                                     let global = [global[0], global[1], global[2], global[3]];
@@ -331,6 +348,7 @@ mod tests {
                     assert_eq!(wrong(&fields) > 0, some_halo, "a spoilt halo is found");
                     let mut halo = Halo::new(&mut peers, (grid, &cuts, part), width, &[0, 1], 8);
                     assert!(halo.messages() <= 2 * grid.axes);
+                    assert_eq!(traffic((grid, &cuts, part), width, 16), (halo.messages(), halo.bytes(8)));
                     for _ in 0..2 {
                         halo.fill(&mut peers, &mut fields).unwrap();
                     }

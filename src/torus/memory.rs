@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::exit::Failure;
+
 /// Bytes that may still be allocated on this machine, as far as it says: free memory, and the limit of the control group.
 #[must_use]
 pub fn available() -> Option<u64> {
@@ -33,6 +35,25 @@ pub fn in_words(bytes: u64) -> String {
         value /= 1024.0;
     }
     format!("{value:.1} PiB")
+}
+
+/// Refuses fields of `bytes` bytes on each of `ranks` ranks if this machine has not as much memory left.
+///
+/// # Errors
+///
+/// A usage error in these words.
+pub fn fits(bytes: usize, ranks: usize) -> Result<(), Failure> {
+    let needed = (bytes as u64).saturating_mul(ranks as u64);
+    match available() {
+        Some(free) if needed > free => Err(Failure::usage(format!(
+            "the fields need {} of memory on this machine ({ranks} ranks of {}), which has {} left; use fewer points, more \
+             machines or precision = \"f32\"",
+            in_words(needed),
+            in_words(bytes as u64),
+            in_words(free),
+        ))),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

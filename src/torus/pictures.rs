@@ -71,7 +71,11 @@ pub fn draw<T: Precise, P: Peers + ?Sized>(
 }
 
 /// Writes a file so that it is there whole or not at all.
-fn store(path: &Path, bytes: &[u8]) -> Result<PathBuf, PictureError> {
+///
+/// # Errors
+///
+/// [`PictureError::Io`] if the disk refuses.
+pub fn store(path: &Path, bytes: &[u8]) -> Result<PathBuf, PictureError> {
     let fail = |source| PictureError::Io { path: path.into(), source };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(fail)?;

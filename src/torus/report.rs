@@ -87,9 +87,10 @@ impl Report {
         request: &Request,
         job: &Job,
         path: &Path,
-        folder: Folder,
+        mut folder: Folder,
         (shape, session, step): (&Shape, &Session<T>, u64),
     ) -> Result<Self, Failure> {
+        folder.claim()?;
         let program = session.engine.program();
         let start = Start {
             mpi: request.mpi.clone(),
@@ -282,7 +283,8 @@ fn overrides(job: &Job) -> std::collections::BTreeMap<String, String> {
 }
 
 /// The job's input files, each once.
-fn inputs(job: &Job) -> Vec<Input> {
+#[must_use]
+pub fn inputs(job: &Job) -> Vec<Input> {
     let mut inputs: Vec<Input> = Vec::new();
     for source in job.sources.iter().flatten() {
         if let Source::File(file) = source {

@@ -4,6 +4,8 @@
 //! decision is a function of completed control words or of what rank 0 sent to all; no rank decides from its own clock,
 //! signal or disk.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use super::shape::Shape;
 use super::signal::Signals;
 use super::{pictures, report};
 use crate::advance::library::{AnyKernel, Library, Precise};
-use crate::checkpoint::{self, Checkpoint, Disk, RunId};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, RunId};
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
@@ -171,6 +173,7 @@ impl Start<'_> {
             asked: false,
             spent: Spent::default(),
             began,
+            known: RefCell::default(),
             lost: None,
         };
         let exit = running.steps(peers, say)?;
@@ -196,6 +199,8 @@ impl Start<'_> {
         let steps = request.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
         let shape = Shape::new(&job.grid, program.footprint(), peers.ranks(), asked, steps).map_err(Failure::usage)?;
         drop(program);
+        let storable = save::describe::<T>(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check();
+        agree(peers, storable.map_err(|error| Failure::new(Exit::Usage, CheckpointError::from(error))))?;
         let threads = (&shape, request.threads, request.ranks_here);
         let session = match &begin.from {
             None => Session::new(job, *kernel, threads, None, peers)?,
@@ -254,6 +259,8 @@ struct Running<'a, T: Precise> {
     asked: bool,
     spent: Spent,
     began: std::time::Instant,
+    /// Steps of checkpoints that this start has read and found whole.
+    known: RefCell<BTreeSet<u64>>,
     /// Why the last checkpoint does not exist, if it does not.
     lost: Option<String>,
 }
@@ -365,8 +372,13 @@ impl<T: Precise> Running<'_, T> {
     /// Writes a checkpoint of this step, which all ranks do together.
     fn save<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
         let meta = save::meta(self.job, &self.session, self.run, self.step);
-        let saver =
-            Saver { store: &Disk, run_dir: &self.dir, keep: self.job.checkpoint.keep, fault: self.fault.as_ref() };
+        let saver = Saver {
+            store: &Disk,
+            run_dir: &self.dir,
+            keep: self.job.checkpoint.keep,
+            fault: self.fault.as_ref(),
+            known: &self.known,
+        };
         let (saved, seconds) = save::timed(|| saver.save(self.job, &self.session, &meta, peers));
         let saved = saved?;
         self.spent.checkpoint += seconds;
@@ -392,6 +404,7 @@ impl<T: Precise> Running<'_, T> {
         self.control.complete(peers)?;
         let seconds = clock::now().duration_since(self.began).as_secs_f64();
         let spents = report::gather_spent(peers, &self.spent)?;
+        let exit = if self.lost.is_some() { Exit::Unsaved } else { exit };
         if let (Some(report), Some(spents)) = (&mut self.report, spents) {
             report.end(exit, (self.step, seconds), &spents, say);
         }

@@ -3,6 +3,8 @@
 //! Input: all ranks' sessions at one step. Output: a committed checkpoint, or a warning and the one before. Invariant: a
 //! state with a value that is not a number is never written, and a rank that fails voids that checkpoint alone.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ringfort_kernels::Role;
@@ -14,8 +16,9 @@ use super::session::Session;
 use crate::advance::library::Precise;
 use crate::checkpoint::{self, CheckpointError, FieldMeta, FileRecord, Fill, Meta, Pending, Pruned, Store};
 use crate::clock;
+use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
-use crate::grid::{AXES, Extents};
+use crate::grid::{AXES, Extents, Region};
 use crate::job::Job;
 use crate::observe::scan;
 
@@ -50,10 +53,17 @@ pub struct Saver<'a> {
     pub keep: usize,
     /// Fault on purpose.
     pub fault: Option<&'a Fault>,
+    /// Steps of checkpoints that this start has read and found whole.
+    pub known: &'a RefCell<BTreeSet<u64>>,
 }
 
 /// Description of the state of `session` after `step` steps.
 pub fn meta<T: Precise>(job: &Job, session: &Session<T>, run: checkpoint::RunId, step: u64) -> Meta {
+    describe::<T>(job, (session.cuts, session.dt), run, step)
+}
+
+/// Description of the state of `job` after `step` steps of `dt` seconds, cut into parts.
+pub fn describe<T: Precise>(job: &Job, (cuts, dt): (Cuts, f64), run: checkpoint::RunId, step: u64) -> Meta {
     let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta {
         name: field.name.into(),
         unit: field.unit.into(),
@@ -66,11 +76,11 @@ pub fn meta<T: Precise>(job: &Job, session: &Session<T>, run: checkpoint::RunId,
         run,
         parent: None,
         step,
-        time: time(step, session.dt),
-        dt: session.dt,
+        time: time(step, dt),
+        dt,
         precision: checkpoint::Precision::of::<T>(),
-        grid: session.grid.clone(),
-        cuts: session.cuts,
+        grid: job.grid.clone(),
+        cuts,
         components: components.collect(),
         fingerprint: job.fingerprint,
         job: job.text_in_force().to_owned(),
@@ -112,11 +122,7 @@ pub fn look<T: Precise, P: Peers + ?Sized>(
     session: &mut Session<T>,
     peers: &mut P,
 ) -> Result<Verdict, PeerError> {
-    let block = session.block();
-    let spoiled = job
-        .declaration
-        .of_role(Role::Component)
-        .find_map(|(slot, _)| scan::scan(&session.own(slot), &block).map(|cell| scan::Spoiled { slot, cell }));
+    let spoiled = job.declaration.of_role(Role::Component).find_map(|(slot, _)| spoiled(session, slot));
     let rate = if job.declaration.rate_of_state { session.engine.largest_rate(&mut session.fields).0 } else { 0.0 };
     let mut report = Vec::new();
     report.extend((session.dt * rate).to_le_bytes());
@@ -141,6 +147,20 @@ pub fn look<T: Precise, P: Peers + ?Sized>(
         (_, Some(spoiled)) => Verdict::Spoiled(spoiled.slot, spoiled.cell),
         (courant, None) if courant > 1.0 + 1e-12 => Verdict::Beyond(courant),
         (_, None) => Verdict::Sound,
+    })
+}
+
+/// First cell of the block whose value of component `slot` is not finite; looks at one plane after the other.
+fn spoiled<T: Precise>(session: &Session<T>, slot: usize) -> Option<scan::Spoiled> {
+    let block = session.block();
+    let mut values = vec![T::default(); block.extent[2] * block.extent[3]];
+    (block.start[0]..block.end(0)).find_map(|w| {
+        (block.start[1]..block.end(1)).find_map(|z| {
+            let start = [w, z, block.start[2], block.start[3]];
+            let plane = Region { start, extent: [1, 1, block.extent[2], block.extent[3]] };
+            session.read(slot, &plane, &mut values);
+            scan::scan(&values, &plane).map(|cell| scan::Spoiled { slot, cell })
+        })
     })
 }
 
@@ -227,7 +247,7 @@ impl Saver<'_> {
         match checkpoint::commit(self.store, pending, meta, chunks) {
             Ok(manifest) => Saved::Committed {
                 bytes: manifest.bytes(),
-                pruned: checkpoint::prune(self.store, self.run_dir, meta.run, self.keep),
+                pruned: checkpoint::prune(self.store, self.run_dir, meta.run, self.keep, &mut self.known.borrow_mut()),
             },
             Err(error) => {
                 let _best_effort = checkpoint::abandon(self.store, &pending.folder, meta.run);

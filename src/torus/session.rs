@@ -3,9 +3,10 @@
 //! Input: job, layout, peers. Output: fields at a step, advanced round by round. Invariant: what a rank computes is the
 //! restriction of the global state to its block, whatever the layout.
 
-use ringfort_kernels::{Given, Role, Setup};
+use ringfort_kernels::{Given, Role};
 
 use super::agree::agree;
+use super::bound;
 use super::control::largest;
 use super::halo::{Halo, OnItsWay};
 use super::memory;
@@ -15,7 +16,7 @@ use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
 use crate::decomp::Cuts;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::field::{Fields, Span};
 use crate::grid::{AXES, Grid, Region};
 use crate::job::{Job, TimeStep};
@@ -48,7 +49,7 @@ impl<T: Precise> Session<T> {
     ///
     /// # Errors
     ///
-    /// [`Exit::Usage`] if an input cannot be read or the time step is beyond the kernel's bound.
+    /// A usage error if an input cannot be read or the time step is beyond the kernel's bound.
     pub fn new<P: Peers + ?Sized>(
         job: &Job,
         kernel: &dyn AnyKernel,
@@ -63,26 +64,24 @@ impl<T: Precise> Session<T> {
             (None, TimeStep::Seconds(dt)) => Some(dt),
             (None, TimeStep::Courant(_)) => None,
         };
-        let build = |dt: f64| -> Result<Engine<T>, Failure> {
-            let setup = Setup { dt, ..job.setup.clone() };
-            let program = T::program(kernel, &setup).map_err(|error| Failure::new(Exit::Usage, error))?;
-            Engine::new(program, job.declaration.clone(), job.setup.given.clone(), (&grid, &block), threads)
-                .map_err(|error| Failure::new(Exit::Usage, error))
-        };
+        let build = |dt: f64| bound::engine::<T>(job, kernel, (&block, dt, threads));
         let engine = agree(peers, build(known.unwrap_or(1.0)))?;
-        agree(peers, fits(engine.bytes(block.extent, shape.steps_per_exchange), ranks_here))?;
+        agree(peers, memory::fits(engine.bytes(block.extent, shape.steps_per_exchange), ranks_here))?;
         let mut fields = engine.allocate(block.extent, shape.steps_per_exchange);
         let place = (&grid, &cuts, part);
         let loaded = load(job, &block, &mut fields, &[Role::Coefficient]);
         agree(peers, loaded)?;
-        for role in [Role::Coefficient, Role::Prepared] {
+        let fill = |role, engine: &Engine<T>, fields: &mut Fields<T>, peers: &mut P| -> Result<(), PeerError> {
             if role == Role::Prepared {
-                engine.once(&mut fields, Pass::Prepare);
+                engine.once(fields, Pass::Prepare);
             }
-            let slots = engine.full_slots(&fields, role);
-            Halo::new(peers, place, fields.layout().halo, &slots, T::BYTES).fill(peers, &mut fields)?;
-            engine.fill_boundary(&mut fields, &slots);
-        }
+            let slots = engine.full_slots(fields, role);
+            Halo::new(peers, place, fields.layout().halo, &slots, T::BYTES).fill(peers, fields)?;
+            engine.fill_boundary(fields, &slots);
+            Ok(())
+        };
+        fill(Role::Coefficient, &engine, &mut fields, peers)?;
+        fill(Role::Prepared, &engine, &mut fields, peers)?;
         let fresh = restored.is_none();
         let loaded = match restored {
             None => load(job, &block, &mut fields, &[Role::Component, Role::Start]),
@@ -94,10 +93,15 @@ impl<T: Precise> Session<T> {
             engine.once(&mut fields, Pass::Start);
         }
         let rate = largest(peers, engine.largest_rate(&mut fields).0)?;
-        let (dt, courant) = time_step(job, known, rate)?;
+        let (dt, courant) = bound::time_step(job, known, rate)?;
         let mut engine = engine;
         if known.is_none() {
+            // What was computed once may depend on the time step, now that it is known.
             engine = agree(peers, build(dt))?;
+            fill(Role::Prepared, &engine, &mut fields, peers)?;
+            if fresh && start {
+                engine.once(&mut fields, Pass::Start);
+            }
         }
         let components = engine.full_slots(&fields, Role::Component);
         let halo = Halo::new(peers, place, fields.layout().halo, &components, T::BYTES);
@@ -178,21 +182,6 @@ impl<T: Precise> Session<T> {
     }
 }
 
-/// Refuses fields of `bytes` bytes on each of `ranks` ranks if this machine has not as much memory left.
-fn fits(bytes: usize, ranks: usize) -> Result<(), Failure> {
-    let needed = (bytes as u64).saturating_mul(ranks as u64);
-    match memory::available() {
-        Some(free) if needed > free => Err(Failure::usage(format!(
-            "the fields need {} of memory on this machine ({ranks} ranks of {}), which has {} left; use fewer points, more \
-             machines or precision = \"f32\"",
-            memory::in_words(needed),
-            memory::in_words(bytes as u64),
-            memory::in_words(free),
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// `region` relative to `block`.
 fn local(block: &Region, region: &Region) -> Span {
     let low: [isize; AXES] =
@@ -202,7 +191,12 @@ fn local(block: &Region, region: &Region) -> Span {
 }
 
 /// Fills the fields of `roles` that the job gives.
-fn load<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, roles: &[Role]) -> Result<(), Failure> {
+pub(super) fn load<T: Precise>(
+    job: &Job,
+    block: &Region,
+    fields: &mut Fields<T>,
+    roles: &[Role],
+) -> Result<(), Failure> {
     let own = fields.layout().own();
     for (slot, field) in job.declaration.fields.iter().enumerate() {
         let Some(source) = job.sources[slot].as_ref().filter(|_| roles.contains(&field.role)) else { continue };
@@ -229,32 +223,4 @@ fn restore_components<T: Precise>(
         fields.write(slot, &own, &values);
     }
     Ok(())
-}
-
-/// The time step and its share of the bound.
-fn time_step(job: &Job, known: Option<f64>, rate: f64) -> Result<(f64, f64), Failure> {
-    let dt = match (known, job.time.step) {
-        (Some(dt), _) | (None, TimeStep::Seconds(dt)) => dt,
-        (None, TimeStep::Courant(_)) if rate == 0.0 => {
-            return Err(Failure::usage("nothing moves, so a Courant number gives no time step; give dt in [time]"));
-        }
-        (None, TimeStep::Courant(courant)) => courant / rate,
-    };
-    let courant = dt * rate;
-    // A time step computed from a Courant number of 1 may be above the bound by one rounding.
-    if courant <= 1.0 + 1e-12 {
-        return Ok((dt, courant));
-    }
-    Err(Failure::usage(format!(
-        "dt = {dt} s is {courant:.4} times the bound of kernel {} ({}); use dt = {:.6e} or less, or courant = 0.9",
-        job.declaration.name,
-        job.declaration.bound,
-        floor_digits(1.0 / rate),
-    )))
-}
-
-/// `value` rounded down to six digits, so that what is advised is within the bound.
-fn floor_digits(value: f64) -> f64 {
-    let unit = libm::pow(10.0, libm::floor(libm::log10(value)) - 5.0);
-    libm::floor(value / unit) * unit
 }

@@ -69,9 +69,11 @@ impl Shape {
         asked: Option<&[usize]>,
         steps: usize,
     ) -> Result<Self, ShapeError> {
-        let radius = footprint.step_radius();
+        let step = footprint.step_radius();
+        let pass = footprint.pass_radius();
+        let radius = std::array::from_fn(|axis| step[axis].max(pass[axis]));
         let cuts = match asked {
-            None => Cuts::best(grid, ranks, radius.into_iter().max().unwrap_or(0))?,
+            None => Cuts::best(grid, ranks, radius)?,
             Some(asked) => given(grid, asked, ranks)?,
         };
         let smallest = cuts.smallest();
@@ -84,7 +86,7 @@ impl Shape {
             if smallest[axis] < radius[axis] {
                 return Err(ShapeError::Narrow { axis: grid.name(axis), width: smallest[axis], radius: radius[axis] });
             }
-            most = most.min(smallest[axis] / radius[axis]);
+            most = most.min(smallest[axis].checked_div(step[axis]).unwrap_or(most));
         }
         let note = (most < steps).then(|| {
             format!("steps per exchange lowered from {steps} to {most}: a deeper halo does not fit the narrowest part")

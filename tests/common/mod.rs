@@ -1,5 +1,15 @@
 //! What several tests share.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    clippy::cast_precision_loss,
+    reason = "each test uses a part of it"
+)]
 
+pub mod jobs;
+pub mod layouts;
 pub mod reference;
 pub mod relay;

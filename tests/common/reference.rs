@@ -9,7 +9,8 @@ use ringfort_kernels::{Build, Cell, Declaration, Given, Mirror, Near, Real, Role
 /// All fields of the grid, by slot.
 pub type Global<T> = Vec<Vec<T>>;
 
-/// Runs `steps` steps from `fields` (coefficients and components filled in; others empty).
+/// Runs `steps` steps from `fields` (coefficients, components and start fields filled in; others empty). Gives the state
+/// after each number of steps, 0 first, derived fields included.
 pub struct Reference<'a, T> {
     pub grid: &'a Grid,
     pub declaration: &'a Declaration,
@@ -19,9 +20,9 @@ pub struct Reference<'a, T> {
 }
 
 impl<T: Real> Build for Reference<'_, T> {
-    type Output = Global<T>;
+    type Output = Vec<Global<T>>;
 
-    fn stencil<const D: usize>(self, stencil: impl Stencil<D>) -> Global<T> {
+    fn stencil<const D: usize>(self, stencil: impl Stencil<D>) -> Vec<Global<T>> {
         run(&stencil, self)
     }
 }
@@ -30,7 +31,7 @@ fn stages<const D: usize, S: Stencil<D>>(_: &S) -> usize {
     S::STAGES
 }
 
-fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_, T>) -> Global<T> {
+fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_, T>) -> Vec<Global<T>> {
     let cells = job.grid.region().cells();
     for values in &mut job.fields {
         values.resize(cells, T::default());
@@ -40,14 +41,32 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
     if starts {
         sweep(&mut job, |cell| stencil.start::<T>(cell));
     }
+    let mut states = vec![with_derived(stencil, &job)];
     for _ in 0..job.steps {
         for stage in 0..stages(stencil) {
             let before = job.fields.clone();
             let written = sweep(&mut job, |cell| stencil.point::<T>(stage, cell));
             hold(&mut job, &before, &written);
         }
+        states.push(with_derived(stencil, &job));
     }
-    job.fields
+    states
+}
+
+/// The fields of `job` with derived ones computed.
+fn with_derived<const D: usize, T: Real>(stencil: &impl Stencil<D>, job: &Reference<'_, T>) -> Global<T> {
+    let mut fields = job.fields.clone();
+    for (slot, _) in job.declaration.of_role(Role::Derived) {
+        let cells = cells(job.grid).map(|cell| One { job, cell, writes: RefCell::new(Vec::new()) });
+        fields[slot] = cells.map(|one| stencil.derive::<T>(slot, &one)).collect();
+    }
+    fields
+}
+
+/// All cells of `grid`, in memory order.
+fn cells(grid: &Grid) -> impl Iterator<Item = Extents> + use<> {
+    let width = grid.points[AXES - 1];
+    grid.region().rows().flat_map(move |[w, z, y]| (0..width).map(move |x| [w, z, y, x]))
 }
 
 /// Calls `point` for every cell; returns the slots written.
@@ -55,15 +74,12 @@ fn sweep<const D: usize, T: Real>(job: &mut Reference<'_, T>, point: impl Fn(&mu
     let region = job.grid.region();
     let mut next = job.fields.clone();
     let mut slots = Vec::new();
-    for [w, z, y] in region.rows() {
-        for x in 0..region.extent[3] {
-            let cell = [w, z, y, x];
-            let mut one = One { job, cell, writes: RefCell::new(Vec::new()) };
-            point(&mut one);
-            for (slot, value) in one.writes.into_inner() {
-                next[slot][region.offset(cell)] = value;
-                slots.push(slot);
-            }
+    for cell in cells(job.grid) {
+        let mut one = One { job, cell, writes: RefCell::new(Vec::new()) };
+        point(&mut one);
+        for (slot, value) in one.writes.into_inner() {
+            next[slot][region.offset(cell)] = value;
+            slots.push(slot);
         }
     }
     job.fields = next;
@@ -76,23 +92,19 @@ fn sweep<const D: usize, T: Real>(job: &mut Reference<'_, T>, point: impl Fn(&mu
 fn hold<T: Real>(job: &mut Reference<'_, T>, before: &Global<T>, written: &[usize]) {
     let grid = job.grid;
     let region = grid.region();
-    for [w, z, y] in region.rows() {
-        for x in 0..region.extent[3] {
-            let cell = [w, z, y, x];
-            let held = (grid.first()..AXES).any(|axis| {
-                let [low, high] = grid.boundary[axis];
-                (low == Boundary::Fixed && cell[axis] == 0)
-                    || (high == Boundary::Fixed && cell[axis] + 1 == grid.points[axis])
-            });
-            if !held {
-                continue;
-            }
-            for &slot in written {
-                let field = &job.declaration.fields[slot];
-                let from = if field.role == Role::Component { Some(slot) } else { field.stands_for };
-                if let Some(from) = from {
-                    job.fields[slot][region.offset(cell)] = before[from][region.offset(cell)];
-                }
+    let held = |cell: &Extents| {
+        (grid.first()..AXES).any(|axis| {
+            let [low, high] = grid.boundary[axis];
+            (low == Boundary::Fixed && cell[axis] == 0)
+                || (high == Boundary::Fixed && cell[axis] + 1 == grid.points[axis])
+        })
+    };
+    for cell in cells(grid).filter(held) {
+        for &slot in written {
+            let field = &job.declaration.fields[slot];
+            let from = if field.role == Role::Component { Some(slot) } else { field.stands_for };
+            if let Some(from) = from {
+                job.fields[slot][region.offset(cell)] = before[from][region.offset(cell)];
             }
         }
     }

@@ -1,10 +1,10 @@
 //! A second kernel, to prove the width of the trait: two stages, two components, a coefficient, and one field of each role.
 //!
-//! It means nothing; it reads near and far, in place and not, with odd and even mirrors, in both precisions.
+//! It means nothing; it reads near and far, in place and not, with mirrors of all kinds, in both precisions.
 
 use ringfort_kernels::{
-    Build, Cell, Declaration, Field, Given, Kernel, KernelError, Lane, Near, Parameter, ParameterKind, Role, Setup,
-    Stencil,
+    Build, Cell, Declaration, Field, Given, Kernel, KernelError, Lane, Mirror, Near, Parameter, ParameterKind, Role,
+    Setup, Stencil,
 };
 
 pub const PRESSURE: usize = 0;
@@ -15,13 +15,16 @@ const SQUARE: usize = 4;
 const AMPLITUDE: usize = 5;
 pub const ENERGY: usize = 6;
 
-/// The kernel `relay`.
+/// The kernel `relay`, or `steady-relay`, whose bound on the time step does not depend on the state.
 #[derive(Debug)]
-pub struct Relay;
+pub struct Relay {
+    pub steady: bool,
+}
 
 struct RelayStencil<const AXES: usize> {
     dt: f64,
     damping: f64,
+    steady: bool,
 }
 
 impl<const AXES: usize> Stencil<AXES> for RelayStencil<AXES> {
@@ -54,7 +57,8 @@ impl<const AXES: usize> Stencil<AXES> for RelayStencil<AXES> {
 
     #[inline(always)]
     fn rate<L: Lane>(&self, cell: &impl Near<L, AXES>) -> L {
-        cell.here(STIFFNESS).abs() + cell.here(PRESSURE).abs()
+        let stiffness = cell.here(STIFFNESS).abs();
+        if self.steady { stiffness } else { stiffness + cell.here(PRESSURE).abs() }
     }
 
     #[inline(always)]
@@ -63,7 +67,7 @@ impl<const AXES: usize> Stencil<AXES> for RelayStencil<AXES> {
         for axis in 0..AXES {
             sum = sum + cell.along(STIFFNESS, axis, 1);
         }
-        cell.set(MEAN, sum / L::of((AXES + 1) as f64));
+        cell.set(MEAN, sum / L::of((AXES + 1) as f64 + self.dt));
     }
 
     #[inline(always)]
@@ -82,9 +86,13 @@ impl<const AXES: usize> Stencil<AXES> for RelayStencil<AXES> {
 
 impl Kernel for Relay {
     fn declare(&self, axes: usize) -> Declaration {
-        let scratch = Field { stands_for: Some(PRESSURE), ..Field::new("square", Role::Scratch, "1", "between stages") };
+        let mut scratch =
+            Field { stands_for: Some(PRESSURE), ..Field::new("square", Role::Scratch, "1", "between stages") };
+        // Read across corners: odd about the wall along one axis, about the last point along others.
+        scratch.mirror = [Mirror::OddAtPoint, Mirror::EvenAtPoint, Mirror::Even, Mirror::Even];
+        scratch.mirror[axes - 1] = Mirror::Odd;
         Declaration {
-            name: "relay",
+            name: if self.steady { "steady-relay" } else { "relay" },
             title: "nothing in particular",
             equation: "none",
             scheme: "two stages",
@@ -100,13 +108,13 @@ impl Kernel for Relay {
             fields: vec![
                 Field::new("pressure", Role::Component, "Pa", "pressure"),
                 Field::new("flux", Role::Component, "m s-1", "flux along the last axis").odd_across(axes - 1),
-                Field::new("stiffness", Role::Coefficient, "1", "stiffness").at_least(0.0),
-                Field::new("mean", Role::Prepared, "1", "mean stiffness"),
+                Field::new("stiffness", Role::Coefficient, "1", "stiffness").at_least(0.0).odd_across(0),
+                Field::new("mean", Role::Prepared, "1", "mean stiffness, a little less"),
                 scratch,
                 Field::new("amplitude", Role::Start, "Pa", "gives pressure and flux").optional(),
                 Field::new("energy", Role::Derived, "J", "energy"),
             ],
-            rate_of_state: true,
+            rate_of_state: !self.steady,
             degrees: false,
             default_dt: None,
         }
@@ -114,12 +122,12 @@ impl Kernel for Relay {
 
     fn build<B: Build>(&self, setup: &Setup, build: B) -> Result<B::Output, KernelError> {
         assert_ne!(setup.given[STIFFNESS], Given::Absent);
-        let (dt, damping) = (setup.dt, setup.number("damping"));
+        let (dt, damping, steady) = (setup.dt, setup.number("damping"), self.steady);
         Ok(match setup.axes {
-            1 => build.stencil(RelayStencil::<1> { dt, damping }),
-            2 => build.stencil(RelayStencil::<2> { dt, damping }),
-            3 => build.stencil(RelayStencil::<3> { dt, damping }),
-            _ => build.stencil(RelayStencil::<4> { dt, damping }),
+            1 => build.stencil(RelayStencil::<1> { dt, damping, steady }),
+            2 => build.stencil(RelayStencil::<2> { dt, damping, steady }),
+            3 => build.stencil(RelayStencil::<3> { dt, damping, steady }),
+            _ => build.stencil(RelayStencil::<4> { dt, damping, steady }),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! `ringfort checkpoint list` and `prune`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::json;
@@ -121,7 +122,7 @@ pub(super) fn prune(dir: &Path, keep: usize, run: Option<&str>) -> Result<Exit, 
             }
         },
     };
-    let pruned = checkpoint::prune(&Disk, dir, run, keep);
+    let pruned = checkpoint::prune(&Disk, dir, run, keep, &mut BTreeSet::new());
     for warning in &pruned.warnings {
         eprintln!("warning: {warning}");
     }

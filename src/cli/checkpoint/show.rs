@@ -6,7 +6,7 @@ use super::text::{by, size, table};
 use super::{print, print_json};
 use crate::checkpoint::{Checkpoint, FieldMeta};
 use crate::exit::{Exit, Failure};
-use crate::grid::{AXES, Boundary};
+use crate::grid::{AXES, Boundary, Grid};
 
 /// Prints what `checkpoint` holds.
 pub(super) fn show(checkpoint: &Checkpoint, json: bool) -> Result<Exit, Failure> {
@@ -29,7 +29,7 @@ pub(super) fn show(checkpoint: &Checkpoint, json: bool) -> Result<Exit, Failure>
         ("grid", format!("{} points along {}", by(grid.own(&grid.points)), axes.join(", "))),
         ("spacing", format!("{} {}", by(grid.own(&grid.spacing)), grid.unit(AXES - 1))),
         ("origin", by(grid.own(&grid.origin))),
-        ("boundary", boundaries(checkpoint).join(", ")),
+        ("boundary", boundaries(grid).join(", ")),
         ("parts", by(grid.own(&parts))),
         ("values", meta.precision.name().into()),
         ("files", format!("{}, {}", checkpoint.manifest().files.len(), size(checkpoint.manifest().bytes()))),
@@ -57,14 +57,13 @@ fn staggered(checkpoint: &Checkpoint, field: &FieldMeta) -> String {
 }
 
 /// One word for each axis, or two for sides that differ.
-fn boundaries(checkpoint: &Checkpoint) -> Vec<String> {
+pub(in crate::cli) fn boundaries(grid: &Grid) -> Vec<String> {
     let word = |side: Boundary| match side {
         Boundary::Periodic => "periodic",
         Boundary::Wall => "wall",
         Boundary::Fixed => "fixed",
         Boundary::Open => "open",
     };
-    let grid = &checkpoint.meta().grid;
     let own = grid.own(&grid.boundary).iter();
     own.map(|&[low, high]| if low == high { word(low).into() } else { format!("{}-{}", word(low), word(high)) })
         .collect()
@@ -103,7 +102,7 @@ fn as_json(checkpoint: &Checkpoint) -> serde_json::Value {
         "spacing": grid.own(&grid.spacing),
         "origin": grid.own(&grid.origin),
         "units": grid.unit(AXES - 1),
-        "boundary": boundaries(checkpoint),
+        "boundary": boundaries(grid),
         "cuts": grid.own(&parts),
         "precision": meta.precision.name(),
         "components": components,

@@ -25,7 +25,7 @@ pub(super) fn table(head: &[&str], right: &[usize], rows: &[Vec<String>]) -> Str
 
 /// `bytes` with a unit.
 #[allow(clippy::cast_precision_loss, reason = "for people")]
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
         if value < 1024.0 {
@@ -47,6 +47,6 @@ pub(super) fn age(seconds: f64) -> String {
 }
 
 /// `[4, 5]` as `4 x 5`.
-pub(super) fn by<T: ToString>(values: &[T]) -> String {
+pub(in crate::cli) fn by<T: ToString>(values: &[T]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ")
 }

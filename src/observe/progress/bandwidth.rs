@@ -6,8 +6,8 @@ use std::thread;
 
 use crate::clock;
 
-/// Values copied, by all threads together: 20 MiB read and as much written, more than most caches hold.
-const VALUES: usize = 5 << 19;
+/// Values copied, by all threads together: 64 MiB read and as much written, more than most caches hold.
+const VALUES: usize = 8 << 20;
 /// Fewest values of one thread.
 const LEAST: usize = 1 << 16;
 

@@ -1,0 +1,103 @@
+//! Time of stepping alone: heat on one block, in cell updates per second and as a share of the copy bandwidth.
+//!
+//! `cargo bench --bench sweep -- [POINTS] [STEPS] [REPEATS]`; settings are measured in turn, over and over, and medians are
+//! printed, since machines are noisy.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "run by hand")]
+
+use ringfort::advance::Engine;
+use ringfort::advance::library::{Precise, SHIPPED};
+use ringfort::clock;
+use ringfort::field::Fields;
+use ringfort::job::Job;
+use ringfort::observe::progress::copy_bandwidth;
+
+/// A block ready to be advanced.
+struct Case<T: Precise> {
+    name: String,
+    engine: Engine<T>,
+    fields: Fields<T>,
+    bytes_per_update: f64,
+    updates_per_second: Vec<f64>,
+}
+
+impl<T: Precise> Case<T> {
+    fn new(points: usize, precision: &str, diffusivity: &str, threads: usize) -> Self {
+        let text = format!(
+            "grid.points = [{points}, {points}, {points}]\ngrid.boundary = [\"wall\", \"wall\", \"wall\"]\n\
+             kernel = {{ name = \"heat\", precision = \"{precision}\" }}\n\
+             fields = {{ temperature = 1.0, diffusivity = {diffusivity} }}\ntime = {{ steps = 1, dt = 0.1 }}"
+        );
+        let job = Job::parse(&text, "sweep.toml".as_ref(), &[], &SHIPPED).unwrap();
+        let program = T::program(SHIPPED.find("heat").unwrap(), &job.setup).unwrap();
+        let whole = job.grid.region();
+        let given = job.setup.given.clone();
+        let engine = Engine::new(program, job.declaration.clone(), given, (&job.grid, &whole), threads).unwrap();
+        let fields = engine.allocate(whole.extent, 1);
+        let bytes_per_update = (engine.program().footprint().values_per_update() * T::BYTES) as f64;
+        let kind = if diffusivity == "1.0" { "constant" } else { "varying" };
+        let name = format!("heat {kind} {precision} {points}^3, {threads} threads");
+        Self { name, engine, fields, bytes_per_update, updates_per_second: Vec::new() }
+    }
+}
+
+/// A case in any precision.
+trait Measured {
+    fn measure(&mut self, steps: usize);
+    fn line(&self, copy: f64) -> String;
+}
+
+impl<T: Precise> Measured for Case<T> {
+    fn measure(&mut self, steps: usize) {
+        let cells = self.fields.layout().own().cells();
+        let began = clock::now();
+        for _ in 0..steps {
+            self.engine.advance(&mut self.fields, 1);
+        }
+        let seconds = clock::now().duration_since(began).as_secs_f64();
+        self.updates_per_second.push((cells * steps) as f64 / seconds);
+    }
+
+    fn line(&self, copy: f64) -> String {
+        let rate = median(&self.updates_per_second[1..]);
+        let bytes = rate * self.bytes_per_update;
+        format!(
+            "{:44} {:7.3} Gcell/s {:6.1} GB/s {:4.0}% of copy",
+            self.name,
+            rate / 1e9,
+            bytes / 1e9,
+            100.0 * bytes / copy
+        )
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().filter_map(|text| text.parse().ok()).collect();
+    let number = |index: usize, default| numbers.get(index).copied().unwrap_or(default);
+    let (points, steps, repeats) = (number(0, 256), number(1, 10), number(2, 5));
+    let varying = "{ formula = \"1 + 0.1*x\" }";
+    let mut cases: Vec<Box<dyn Measured>> = Vec::new();
+    for threads in [1, 2] {
+        cases.push(Box::new(Case::<f64>::new(points, "f64", "1.0", threads)));
+        cases.push(Box::new(Case::<f32>::new(points, "f32", "1.0", threads)));
+        cases.push(Box::new(Case::<f64>::new(points, "f64", varying, threads)));
+    }
+    let mut copies = Vec::new();
+    for _ in 0..=repeats {
+        copies.push(copy_bandwidth(2, 0.03));
+        for case in &mut cases {
+            case.measure(steps);
+        }
+    }
+    let copy = median(&copies);
+    println!("copy with 2 threads {:.1} GB/s (bytes read and written)", copy / 1e9);
+    for case in &cases {
+        println!("{}", case.line(copy));
+    }
+}

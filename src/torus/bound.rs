@@ -1,0 +1,219 @@
+//! The time step and the kernel's bound on it; and the same for a whole grid, box by box, without holding its fields.
+//!
+//! Input: a job. Output: the largest rate of its start, the time step in force. Invariant: what [`survey`] finds is what
+//! the ranks of a run find together, in the memory of a few boxes.
+
+use ringfort_kernels::{Given, Role, Setup};
+
+use super::session::load;
+use crate::advance::Engine;
+use crate::advance::library::{AnyKernel, Precise};
+use crate::advance::program::Pass;
+use crate::exit::{Exit, Failure};
+use crate::field::{Fields, Span};
+use crate::grid::{AXES, Extents, Grid, Region};
+use crate::job::{Job, Source, TimeStep};
+
+/// Most cells of a box that is looked at at once.
+const BOX_CELLS: usize = 1 << 18;
+
+/// The time step and its share of the kernel's bound, where the largest rate at the start is `rate`; `known` is the time
+/// step of a checkpoint to go on from.
+///
+/// # Errors
+///
+/// A usage error if the time step is beyond the bound, or nothing moves and only a Courant number is given.
+pub fn time_step(job: &Job, known: Option<f64>, rate: f64) -> Result<(f64, f64), Failure> {
+    let dt = match (known, job.time.step) {
+        (Some(dt), _) | (None, TimeStep::Seconds(dt)) => dt,
+        (None, TimeStep::Courant(_)) if rate == 0.0 => {
+            return Err(Failure::usage("nothing moves, so a Courant number gives no time step; give dt in [time]"));
+        }
+        (None, TimeStep::Courant(courant)) => courant / rate,
+    };
+    let courant = dt * rate;
+    // A time step computed from a Courant number of 1 may be above the bound by one rounding.
+    if courant <= 1.0 + 1e-12 {
+        return Ok((dt, courant));
+    }
+    Err(Failure::usage(format!(
+        "dt = {dt} s is {courant:.4} times the bound of kernel {} ({}); use dt = {:.6e} or less, or courant = 0.9",
+        job.declaration.name,
+        job.declaration.bound,
+        longest_step(rate),
+    )))
+}
+
+/// The longest time step within the bound where the largest rate is `rate`: six digits, rounded down so that it is.
+#[must_use]
+pub fn longest_step(rate: f64) -> f64 {
+    let value = 1.0 / rate;
+    let unit = libm::pow(10.0, libm::floor(libm::log10(value)) - 5.0);
+    libm::floor(value / unit) * unit
+}
+
+/// The engine for `block`, with time step `dt`.
+///
+/// # Errors
+///
+/// A usage error if the setup makes no sense to the kernel, or threads cannot be started.
+pub fn engine<T: Precise>(
+    job: &Job,
+    kernel: &dyn AnyKernel,
+    (block, dt, threads): (&Region, f64, usize),
+) -> Result<Engine<T>, Failure> {
+    let setup = Setup { dt, ..job.setup.clone() };
+    let program = T::program(kernel, &setup).map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
+    Engine::new(program, job.declaration.clone(), job.setup.given.clone(), (&job.grid, block), threads)
+        .map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+/// The largest rate at the job's start. Reads or computes every value of every field once, box by box, and tells
+/// `progress` the share of the grid that is done.
+///
+/// # Errors
+///
+/// A usage error if a value is refused or the setup makes no sense to the kernel.
+pub fn survey<T: Precise>(job: &Job, kernel: &dyn AnyKernel, progress: &mut dyn FnMut(f64)) -> Result<f64, Failure> {
+    let whole = job.grid.region();
+    let first = Region { start: [0; AXES], extent: [1; AXES] };
+    let prepared = reads_prepared(&engine::<T>(job, kernel, (&first, 1.0, 1))?, job);
+    let varying = job.sources.iter().flatten().any(|source| !matches!(source, Source::Number(_)));
+    // A rate is a function of one point: where all points are alike, one stands for all.
+    let looked_at = if varying || prepared { whole } else { first };
+    let mut largest = f64::NEG_INFINITY;
+    let boxes = Boxes::new(looked_at.extent, BOX_CELLS);
+    for number in 0..boxes.count() {
+        let rate = rate_in::<T>(job, kernel, &boxes.get(number), prepared)?;
+        if rate > largest || rate.is_nan() {
+            largest = rate;
+        }
+        if rate.is_nan() {
+            break;
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a share for people")]
+        progress((number + 1) as f64 / boxes.count() as f64);
+    }
+    Ok(largest)
+}
+
+/// True if the rate reads what the kernel prepares from coefficients.
+fn reads_prepared<T: Precise>(engine: &Engine<T>, job: &Job) -> bool {
+    let rate = &engine.program().footprint().rate;
+    job.declaration.of_role(Role::Prepared).any(|(slot, _)| rate.reads(slot))
+}
+
+/// The largest rate in `block`, as `Session::new` finds it in a rank's block.
+fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepared: bool) -> Result<f64, Failure> {
+    let engine = engine::<T>(job, kernel, (block, 1.0, 1))?;
+    let mut fields = engine.allocate(block.extent, 0);
+    load(job, block, &mut fields, &[Role::Coefficient, Role::Component, Role::Start])?;
+    if prepared {
+        let slots = engine.full_slots(&fields, Role::Coefficient);
+        for &slot in &slots {
+            fill_around(job, block, &mut fields, slot)?;
+        }
+        engine.fill_boundary(&mut fields, &slots);
+        engine.once(&mut fields, Pass::Prepare);
+    }
+    if job.declaration.of_role(Role::Start).any(|(slot, _)| job.setup.given[slot] != Given::Absent) {
+        engine.once(&mut fields, Pass::Start);
+    }
+    Ok(engine.largest_rate(&mut fields).0)
+}
+
+/// Fills the halo of coefficient `slot` with the values of the cells that lie there.
+fn fill_around<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, slot: usize) -> Result<(), Failure> {
+    let Some(source) = &job.sources[slot] else { return Ok(()) };
+    let (all, own) = (fields.layout().all(), fields.layout().own());
+    let mut cells = Vec::new();
+    all.each_row(|row| {
+        for x in all.low[3]..all.high[3] {
+            let cell = Span { low: [row[0], row[1], row[2], x], high: [row[0] + 1, row[1] + 1, row[2] + 1, x + 1] };
+            if !own.holds(&cell) {
+                cells.extend(global(&job.grid, block, &cell).map(|region| (cell, region)));
+            }
+        }
+    });
+    for (cell, region) in cells {
+        let mut value = [T::default()];
+        source.fill(&job.grid, &region, &mut value).map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
+        fields.write(slot, &cell, &value);
+    }
+    Ok(())
+}
+
+/// The cell of the grid that lies at `cell` of `block`, if there is one.
+fn global(grid: &Grid, block: &Region, cell: &Span) -> Option<Region> {
+    let mut start = [0; AXES];
+    for (axis, start) in start.iter_mut().enumerate() {
+        let at = block.start[axis].cast_signed() + cell.low[axis];
+        let points = grid.points[axis].cast_signed();
+        let at = if grid.periodic(axis) { at.rem_euclid(points) } else { at };
+        *start = (0..points).contains(&at).then(|| at.cast_unsigned())?;
+    }
+    Some(Region { start, extent: [1; AXES] })
+}
+
+/// A box of cells cut into boxes of few cells, whole rows and planes where these are few enough.
+struct Boxes {
+    extent: Extents,
+    size: Extents,
+}
+
+impl Boxes {
+    fn new(extent: Extents, most: usize) -> Self {
+        let mut size = [1; AXES];
+        let mut room = most;
+        for axis in (0..AXES).rev() {
+            size[axis] = extent[axis].min(room.max(1));
+            room /= size[axis];
+        }
+        Self { extent, size }
+    }
+
+    fn along(&self, axis: usize) -> usize {
+        self.extent[axis].div_ceil(self.size[axis])
+    }
+
+    fn count(&self) -> usize {
+        (0..AXES).map(|axis| self.along(axis)).product()
+    }
+
+    /// Box `number`, slowest axis first.
+    fn get(&self, mut number: usize) -> Region {
+        let mut start = [0; AXES];
+        for axis in (0..AXES).rev() {
+            start[axis] = number % self.along(axis) * self.size[axis];
+            number /= self.along(axis);
+        }
+        let extent = std::array::from_fn(|axis| self.size[axis].min(self.extent[axis] - start[axis]));
+        Region { start, extent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_cover_every_cell_once() {
+        for extent in [[1, 1, 1, 9], [1, 5, 6, 7], [2, 3, 4, 5], [1, 1, 1, 1]] {
+            for most in [1, 2, 7, 30, 42, 100, 1000] {
+                let boxes = Boxes::new(extent, most);
+                let whole = Region { start: [0; AXES], extent };
+                let mut seen = vec![0; whole.cells()];
+                for number in 0..boxes.count() {
+                    let part = boxes.get(number);
+                    assert!(part.cells() <= most);
+                    for [w, z, y] in part.rows() {
+                        for x in part.start[3]..part.end(3) {
+                            seen[whole.offset([w, z, y, x])] += 1;
+                        }
+                    }
+                }
+                assert!(seen.iter().all(|&times| times == 1), "{extent:?} in boxes of {most}");
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a run of a job would take, without running: layout, memory, messages, checkpoints, time step.
+//!
+//! Input: job, ranks. Output: a [`Preview`]. Nothing is written, and no field is held in memory: every value of the start
+//! is looked at box by box, so that a job which passes here is one that a run accepts.
+
+use ringfort_kernels::Role;
+
+use super::bound;
+use super::halo::traffic;
+use super::memory;
+use super::save::describe;
+use super::shape::Shape;
+use crate::advance::library::{Library, Precise};
+use crate::checkpoint::{CheckpointError, RunId};
+use crate::decomp::Cuts;
+use crate::exit::{Exit, Failure};
+use crate::grid::{AXES, Region};
+use crate::job::{Every, Job, Precision};
+
+/// What a person asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// Ranks along each axis of the job.
+    pub ranks: Option<Vec<usize>>,
+    /// Number of ranks; else the product of those along the axes, else 1.
+    pub count: Option<usize>,
+    /// The ranks are for other machines, so that the memory of this one is no limit.
+    pub elsewhere: bool,
+    /// Steps between two exchanges.
+    pub steps_per_exchange: Option<usize>,
+}
+
+/// What a run would take.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// Layout in force.
+    pub shape: Shape,
+    /// Time step in seconds.
+    pub dt: f64,
+    /// `dt` times the largest rate at the start: at most 1.
+    pub courant: f64,
+    /// Longest time step within the kernel's bound at the start; none where nothing bounds it.
+    pub longest_dt: Option<f64>,
+    /// Most bytes of fields on a rank.
+    pub rank_bytes: u64,
+    /// Bytes that may still be allocated on this machine.
+    pub available: Option<u64>,
+    /// Most messages that a rank sends in an exchange.
+    pub messages: u64,
+    /// Most bytes that a rank sends in an exchange.
+    pub halo_bytes: u64,
+    /// Files of a checkpoint.
+    pub files: u64,
+    /// Bytes of a checkpoint, those that pad border chunks included.
+    pub checkpoint_bytes: u64,
+}
+
+impl Preview {
+    /// Preview of `job`; `progress` hears the share of the grid whose values were looked at.
+    ///
+    /// # Errors
+    ///
+    /// What a run would refuse, in the same words: layout, memory, values, time step.
+    pub fn of(job: &Job, library: &Library, ask: &Ask, progress: &mut dyn FnMut(f64)) -> Result<Self, Failure> {
+        match job.precision {
+            Precision::F64 => preview::<f64>(job, library, ask, progress),
+            Precision::F32 => preview::<f32>(job, library, ask, progress),
+        }
+    }
+
+    /// Number of ranks.
+    #[must_use]
+    pub fn ranks(&self) -> usize {
+        self.shape.cuts.count()
+    }
+
+    /// Bytes of fields on all ranks.
+    #[must_use]
+    pub fn all_bytes(&self) -> u64 {
+        self.rank_bytes.saturating_mul(self.ranks() as u64)
+    }
+}
+
+/// Checkpoints that `job` writes by its steps; those that the clock asks for are not counted.
+#[must_use]
+pub fn checkpoints(job: &Job) -> u64 {
+    let steps = job.time.steps;
+    match job.checkpoint.every {
+        _ if steps == 0 => 0,
+        Some(Every::Steps(every)) => steps.div_ceil(every),
+        Some(Every::Seconds(_)) | None => 1,
+    }
+}
+
+fn preview<T: Precise>(
+    job: &Job,
+    library: &Library,
+    ask: &Ask,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Preview, Failure> {
+    let kernel = library.find(job.declaration.name);
+    let kernel = kernel.ok_or_else(|| Failure::usage("the kernel is not in this program"))?;
+    let asked = ask.ranks.as_deref().or(job.torus.ranks.as_deref());
+    let product = asked.map(|asked| asked.iter().fold(1_usize, |all, &count| all.saturating_mul(count)));
+    let ranks = ask.count.or(product).unwrap_or(1);
+    let engine = |block: Region| bound::engine::<T>(job, kernel, (&block, 1.0, 1));
+    let steps = ask.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
+    let whole = engine(job.grid.region())?;
+    let shape = Shape::new(&job.grid, whole.program().footprint(), ranks, asked, steps).map_err(Failure::usage)?;
+    let refuse = |error| Failure::new(Exit::Usage, CheckpointError::from(error));
+    describe::<T>(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check().map_err(refuse)?;
+
+    let components = job.declaration.of_role(Role::Component).count();
+    let (mut rank_bytes, mut messages, mut halo_bytes) = (0, 0, 0);
+    for part in unlike(&shape.cuts) {
+        let block = shape.cuts.block(part);
+        let engine = engine(block)?;
+        let width = engine.halo(shape.steps_per_exchange);
+        let (sent, bytes) = traffic((&job.grid, &shape.cuts, part), width, components * T::BYTES);
+        rank_bytes = rank_bytes.max(engine.bytes(block.extent, shape.steps_per_exchange) as u64);
+        messages = messages.max(sent as u64);
+        halo_bytes = halo_bytes.max(bytes as u64);
+    }
+    if !ask.elsewhere {
+        memory::fits(usize::try_from(rank_bytes).unwrap_or(usize::MAX), ranks)?;
+    }
+    let rate = bound::survey::<T>(job, kernel, progress)?;
+    let (dt, courant) = bound::time_step(job, None, rate)?;
+    let meta = describe::<T>(job, (shape.cuts, dt), RunId([0; 16]), job.time.steps);
+    let (files, checkpoint_bytes) = meta.size();
+    Ok(Preview {
+        shape,
+        dt,
+        courant,
+        longest_dt: (rate > 0.0).then(|| bound::longest_step(rate)),
+        rank_bytes,
+        available: memory::available(),
+        messages,
+        halo_bytes,
+        files,
+        checkpoint_bytes,
+    })
+}
+
+/// Parts among which every kind of part is: those at or beside an end of each axis.
+fn unlike(cuts: &Cuts) -> Vec<usize> {
+    let mut places = vec![[0; AXES]];
+    for axis in 0..AXES {
+        let count = cuts.parts()[axis];
+        let mut at = vec![0, 1, count.saturating_sub(2), count - 1];
+        at.retain(|&at| at < count);
+        at.sort_unstable();
+        at.dedup();
+        places = places.iter().flat_map(|place| at.iter().map(|&at| with(*place, axis, at))).collect();
+    }
+    places.into_iter().map(|place| cuts.part(place)).collect()
+}
+
+fn with(mut place: [usize; AXES], axis: usize, at: usize) -> [usize; AXES] {
+    place[axis] = at;
+    place
+}

@@ -1,0 +1,108 @@
+//! Small jobs of both kernels, with values that differ at every point.
+
+use std::path::Path;
+
+use ringfort::advance::library::Library;
+use ringfort::job::Job;
+use ringfort_kernels::Heat;
+
+use super::relay::Relay;
+
+/// The kernels that tests run.
+pub static LIBRARY: Library = Library::new(&[&Heat, &Relay { steady: false }, &Relay { steady: true }]);
+
+/// A job that `text` describes.
+pub fn parse(text: &str) -> Job {
+    match Job::parse(text, Path::new("test.toml"), &[], &LIBRARY) {
+        Ok(job) => job,
+        Err(error) => panic!("{:?}\n{text}", miette::Report::new(error)),
+    }
+}
+
+/// What lies beyond an axis, as a job file says it: every pair that is allowed.
+pub const BEYOND: [&str; 10] = [
+    "\"periodic\"",
+    "\"wall\"",
+    "\"fixed\"",
+    "\"open\"",
+    "[\"fixed\", \"open\"]",
+    "[\"open\", \"fixed\"]",
+    "[\"wall\", \"fixed\"]",
+    "[\"fixed\", \"wall\"]",
+    "[\"wall\", \"open\"]",
+    "[\"open\", \"wall\"]",
+];
+
+/// Kernels with the ways to give their fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// Diffusivity varies or is one number; perfusion is absent, one number or varies.
+    Heat { varying: bool, perfusion: Option<bool> },
+    /// Stiffness varies or is one number; components are given or come from a start field.
+    Relay { varying: bool, start: bool },
+}
+
+/// All variants of both kernels.
+pub fn variants() -> Vec<Variant> {
+    let mut all = Vec::new();
+    for varying in [false, true] {
+        for perfusion in [None, Some(false), Some(true)] {
+            all.push(Variant::Heat { varying, perfusion });
+        }
+        for start in [false, true] {
+            all.push(Variant::Relay { varying, start });
+        }
+    }
+    all
+}
+
+impl Variant {
+    /// Cells that one step reads along the last axis; along the others it reads one.
+    pub fn last_radius(self) -> usize {
+        match self {
+            Variant::Heat { .. } => 1,
+            Variant::Relay { .. } => 3,
+        }
+    }
+
+    fn fields(self, axes: usize) -> (&'static str, String) {
+        // A wave that no symmetry of the grid maps to itself.
+        let phase = ["1.3*x", "0.7*y", "1.9*z", "0.4*w"][..axes].join(" + ");
+        let wave = |base: f64, size: f64, shift: f64| {
+            format!("{{ formula = \"{base} + {size}*sin({phase} + {shift}) + 0.01*cos(11*({phase}))\" }}")
+        };
+        match self {
+            Variant::Heat { varying, perfusion } => {
+                let mut text = format!("temperature = {}\n", wave(20.0, 3.0, 0.3));
+                let diffusivity = if varying { wave(0.5, 0.3, 1.0) } else { "0.7".into() };
+                text += &format!("diffusivity = {diffusivity}\n");
+                if let Some(varying) = perfusion {
+                    let perfusion = if varying { wave(0.2, 0.1, 2.0) } else { "0.1".into() };
+                    text += &format!("perfusion = {perfusion}\n");
+                }
+                ("heat", text)
+            }
+            Variant::Relay { varying, start } => {
+                let stiffness = if varying { wave(2.0, 1.0, 0.5) } else { "1.5".into() };
+                let components = match start {
+                    true => format!("amplitude = {}\n", wave(0.1, 1.0, 0.2)),
+                    false => format!("pressure = {}\nflux = {}\n", wave(-0.1, 1.0, 0.9), wave(0.3, 0.5, 1.7)),
+                };
+                ("relay", format!("stiffness = {stiffness}\n{components}"))
+            }
+        }
+    }
+}
+
+/// Text of a job: points and what lies beyond along each axis, variant, precision, steps.
+pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str, steps: u64) -> String {
+    let axes = points.len();
+    let spacing = &[1.0, 1.25, 0.9, 1.1][4 - axes..];
+    let (kernel, fields) = variant.fields(axes);
+    format!(
+        "[grid]\npoints = {points:?}\nspacing = {spacing:?}\nboundary = [{}]\n\
+         [kernel]\nname = \"{kernel}\"\nprecision = \"{precision}\"\n\
+         [fields]\n{fields}[time]\nsteps = {steps}\ndt = 0.1\n",
+        beyond.join(", ")
+    )
+}

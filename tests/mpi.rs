@@ -1,0 +1,100 @@
+//! Same bits on any number of MPI ranks, local ranks and threads, with halos of any depth, and after restarts on others.
+
+#![cfg(feature = "mpi")]
+
+mod mpi_common;
+
+use mpi_common::{Bench, Launch, assert_same_bits, events, heat, mpirun, step, tell};
+
+const RANKS: [usize; 6] = [1, 2, 3, 4, 6, 8];
+
+/// Points, boundary, varying diffusivity, and ranks along each axis for some numbers of ranks.
+type Case = (&'static str, &'static str, bool, &'static [(usize, &'static str)]);
+
+const CASES: [Case; 9] = [
+    ("37", "\"periodic\"", false, &[(8, "8")]),
+    ("43", "[\"fixed\", \"open\"]", true, &[(6, "6")]),
+    ("29", "[\"wall\", \"fixed\"]", true, &[]),
+    ("23, 19", "\"periodic\", \"periodic\"", true, &[(2, "1x2"), (4, "1x4"), (6, "2x3"), (8, "8x1")]),
+    ("19, 23", "\"wall\", \"open\"", false, &[(3, "3x1"), (6, "1x6"), (8, "2x4")]),
+    ("17, 31", "[\"open\", \"wall\"], \"fixed\"", true, &[(3, "1x3"), (4, "4x1")]),
+    ("13, 11, 9", "\"periodic\", \"periodic\", \"periodic\"", true, &[(3, "1x1x3"), (6, "1x2x3"), (8, "4x2x1")]),
+    ("7, 10, 13", "\"wall\", \"fixed\", \"periodic\"", false, &[(2, "1x1x2"), (4, "1x4x1"), (8, "2x2x2")]),
+    ("9, 5, 11", "\"open\", [\"wall\", \"open\"], \"wall\"", true, &[(6, "3x1x2"), (8, "1x2x4")]),
+];
+
+#[test]
+fn any_ranks_threads_and_halos_give_the_same_bits() {
+    let Some(mpirun) = mpirun("same bits under mpirun") else { return };
+    let (mut launched, mut local) = (0, 0);
+    for (number, (points, boundary, varying, cuts)) in CASES.into_iter().enumerate() {
+        let bench = Bench::new(&heat(points, boundary, varying, 23, "10 steps"));
+        let undisturbed = bench.undisturbed("");
+        let different = Launch::alone().words("checkpoint diff").path(&undisturbed).path(&step(&undisturbed, 10));
+        different.ends(1);
+        for (at, ranks) in RANKS.into_iter().enumerate() {
+            let threads = 1 + (number + at) % 2;
+            let halo = 1 + (number + at) % 4;
+            let given = cuts.iter().find(|(count, _)| *count == ranks);
+            let given = given.map_or(String::new(), |(_, cut)| format!("--ranks {cut}"));
+            let dir = bench.dir(&format!("mpi-{ranks}"));
+            Launch::ranks(mpirun, ranks)
+                .run(&bench.job, &dir)
+                .words(&format!("{given} --threads {threads} --steps-per-exchange {halo}"))
+                .ends(0);
+            assert_same_bits(&undisturbed, &dir);
+            assert_same_bits(&step(&undisturbed, 20), &step(&dir, 20));
+            launched += 1;
+            for halo in [halo % 4 + 1, (halo + 1) % 4 + 1] {
+                let dir = bench.dir(&format!("local-{ranks}-{halo}"));
+                let local_ranks = if ranks == 1 { String::new() } else { format!("--local-ranks {ranks}") };
+                Launch::alone()
+                    .run(&bench.job, &dir)
+                    .words(&format!("{given} {local_ranks} --threads {} --steps-per-exchange {halo}", 3 - threads))
+                    .ends(0);
+                assert_same_bits(&undisturbed, &dir);
+                local += 1;
+            }
+        }
+    }
+    tell(&format!("same bits: {launched} runs under mpirun and {local} without, of {} jobs", CASES.len()));
+}
+
+#[test]
+fn restarts_on_other_ranks_give_the_same_bits() {
+    let Some(mpirun) = mpirun("restarts on other ranks") else { return };
+    let mut restarts = 0;
+    let chains: [(&str, &str, bool, &[usize]); 3] = [
+        ("23, 19", "\"periodic\", \"wall\"", true, &[1, 2, 3, 4, 6, 8, 1, 3, 6, 2, 8, 4, 1]),
+        ("9, 11, 13", "\"fixed\", \"periodic\", \"open\"", false, &[8, 3, 2, 6, 1, 8, 6, 4, 3, 1, 4, 2]),
+        ("37", "\"wall\"", true, &[6, 3, 8, 2, 4, 8]),
+    ];
+    for (points, boundary, varying, ranks) in chains {
+        let bench = Bench::new(&heat(points, boundary, varying, 100, "1 step"));
+        let undisturbed = bench.undisturbed("");
+        let dir = bench.dir("run");
+        let mut at = 3;
+        Launch::ranks(mpirun, ranks[0]).run(&bench.job, &dir).words("--threads 1 --steps 3").ends(0);
+        for (number, pair) in ranks.windows(2).enumerate() {
+            let from = at;
+            at += [1, 2, 5, 7][number % 4];
+            let more = format!("--threads 1 --steps {at} --steps-per-exchange {}", 1 + number % 3);
+            let ended = if number % 2 == 0 {
+                Launch::restart_sh(mpirun, &dir).words(&format!("-n {} {more}", pair[1])).ends(0)
+            } else {
+                Launch::ranks(mpirun, pair[1]).words("restart").path(&dir).words(&more).ends(0)
+            };
+            ended.says(&format!("step {from}, written"));
+            assert_same_bits(&step(&undisturbed, at), &dir);
+            restarts += 1;
+        }
+        // What is left, on as many ranks as the run had last.
+        Launch::restart_sh(mpirun, &dir).words("--threads 1").ends(0);
+        let last = ranks[ranks.len() - 1] as u64;
+        let starts = events(&dir).into_iter().rfind(|event| event["event"] == "start").unwrap();
+        assert_eq!(starts["ranks"].as_u64(), Some(last));
+        assert_same_bits(&undisturbed, &dir);
+        restarts += 1;
+    }
+    tell(&format!("restarts on other ranks: {restarts}"));
+}

@@ -1,0 +1,234 @@
+//! A rank is killed at any moment: the job ends, what was committed stays whole, and a restart gives the same bits.
+
+#![cfg(feature = "mpi")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod mpi_common;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mpi_common::{
+    Bench, Going, Launch, Random, assert_same_bits, event_steps, heat, list, mpirun, signal, step, tell, ticks,
+    whole_steps,
+};
+use ringfort::clock;
+
+/// How long mpirun may live on after a rank was killed.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+const EVERY: u64 = 20;
+/// Length of the job that is killed at random moments.
+const SECONDS: f64 = 2.0;
+
+fn job(steps: u64) -> String {
+    let job = heat("37, 41", "\"wall\", \"periodic\"", true, steps, &format!("{EVERY} steps"));
+    format!("{job}[torus]\nsteps_per_exchange = 2\n")
+}
+
+/// Where the killed run was, as the folder shows it.
+fn phase(dir: &Path) -> String {
+    if !dir.join("run.json").exists() {
+        return "start".into();
+    }
+    let lines = if dir.join("checkpoints").exists() { list(dir) } else { Vec::new() };
+    let saved = event_steps(dir, "checkpoint").into_iter().max().unwrap_or(0);
+    match lines.first() {
+        Some((name, at, state)) if state == "partial" => {
+            let folder = dir.join(name);
+            let chunks = files(&folder.join("temperature/c"));
+            let what = if folder.join("MANIFEST.part").exists() { "manifest" } else { "chunks" };
+            format!("write, step {at}, {what}, {chunks} chunks there")
+        }
+        Some((_, at, _)) if *at > saved => format!("prune, step {at}"),
+        _ => format!("compute or exchange, after step {saved}"),
+    }
+}
+
+fn files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
+}
+
+/// Kills the process and asserts that the job ends by it.
+fn kill(going: Going, pid: u32, what: &str) -> f64 {
+    signal("KILL", pid);
+    let ended = going.end(AFTER_KILL);
+    assert_ne!(ended.code, 0, "{what}: mpirun is content\n{}", ended.err);
+    ended.waited
+}
+
+/// Runs what is left on `ranks` ranks; asserts the bits of `undisturbed`.
+fn finish(mpirun: &Path, bench: &Bench, dir: &Path, ranks: usize, undisturbed: &Path) -> u64 {
+    let whole = if dir.join("checkpoints").exists() { whole_steps(dir, undisturbed) } else { Vec::new() };
+    let from = whole.first().copied().unwrap_or(0);
+    let ended = if from == 0 {
+        Launch::ranks(mpirun, ranks).run(&bench.job, dir).words("--resume --threads 1").ends(0)
+    } else {
+        Launch::restart_sh(mpirun, dir).words(&format!("-n {ranks} --threads 1")).ends(0)
+    };
+    if from > 0 {
+        ended.says(&format!("step {from}, written"));
+    }
+    assert_same_bits(undisturbed, dir);
+    let left = list(dir);
+    let ruins = left.iter().filter(|(.., state)| state != "whole").count();
+    // Ruins go at the next checkpoint, and none follows a restart from the last step.
+    let names = |name: &str| std::fs::read_dir(dir.join(name)).map(Iterator::count);
+    assert!(ruins == 0 || from == left[0].1, "{left:?}, {:?} entries in the oldest", names(&left[left.len() - 1].0));
+    from
+}
+
+/// Number of steps that take about [`SECONDS`] on four ranks.
+fn calibrate(mpirun: &Path) -> u64 {
+    let bench = Bench::new(&job(400));
+    let dir = bench.dir("run");
+    Launch::ranks(mpirun, 4).run(&bench.job, &dir).words("--threads 1").ends(0);
+    let record: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.join("run.json")).unwrap()).unwrap();
+    let rate = 400.0 / record["seconds"].as_f64().unwrap();
+    (1..=400).map(|hundreds| 100 * hundreds).find(|&steps| steps as f64 > rate * SECONDS).unwrap_or(40_000)
+}
+
+#[test]
+fn a_rank_killed_at_a_random_moment_costs_no_bit() {
+    const KILLS: usize = 20;
+    let Some(mpirun) = mpirun("kill at random moments") else { return };
+    let mut random = Random::new("kill at random moments");
+    let steps = calibrate(mpirun);
+    let bench = Bench::new(&job(steps));
+    let undisturbed = bench.undisturbed("");
+    let (mut slowest, mut too_late, mut number) = (0.0, 0, 0);
+    while number < KILLS {
+        let (ranks, after) = (random.of(&[2, 3, 4]), random.of(&[1, 2, 3, 4, 6]));
+        let (rank, moment) = (random.below(ranks), random.below(1000));
+        let dir = bench.dir(&format!("run-{number}-{too_late}"));
+        let mut going = Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words("--threads 1").start();
+        let pids = going.wait_for_ranks(ranks).expect("ranks run");
+        let (since, wait) = (clock::now(), Duration::from_secs_f64(moment as f64 / 1000.0 * SECONDS));
+        let alive = going.wait_until(|_| (clock::now().duration_since(since) >= wait).then_some(()));
+        if alive.is_none() || !event_steps(&dir, "end").is_empty() {
+            too_late += 1;
+            assert!(too_late < 2 * KILLS, "the job of {steps} steps is too short");
+            continue;
+        }
+        let what = format!("kill {number} of rank {rank} of {ranks} after {} ms", wait.as_millis());
+        signal("KILL", pids[&rank]);
+        let ended = going.end(AFTER_KILL);
+        if !event_steps(&dir, "end").is_empty() {
+            too_late += 1;
+            continue;
+        }
+        assert_ne!(ended.code, 0, "{what}: mpirun is content\n{}", ended.err);
+        let hit = phase(&dir);
+        let from = finish(mpirun, &bench, &dir, after, &undisturbed);
+        let took = ended.waited;
+        tell(&format!("{what}: {hit}; over after {took:.2} s; restarted at step {from} on {after}, same bits"));
+        slowest = if took > slowest { took } else { slowest };
+        number += 1;
+    }
+    tell(&format!(
+        "kills at random moments: {KILLS} of a job of {steps} steps, {too_late} more were too late; mpirun was over at \
+         most {slowest:.2} s after the kill"
+    ));
+}
+
+/// A run whose rank `part` stalls in `phase` at `at`, killed there.
+fn stalled(mpirun: &Path, bench: &Bench, dir: &Path, (ranks, part): (usize, usize), (phase, at): (&str, u64)) -> f64 {
+    let fault = format!("stall@step={at},part={part},phase={phase}");
+    let launch = Launch::ranks(mpirun, ranks).run(&bench.job, dir).words("--threads 1").fault(&fault);
+    let mut going = launch.start();
+    let pids = going.wait_for_ranks(ranks).expect("ranks run");
+    let pid = pids[&part];
+    // A rank that waits for others uses some of the processor, one that stalls uses none.
+    let (mut since, mut used) = (clock::now(), None);
+    let stalls = going.wait_until(|_| {
+        let now = ticks(pid);
+        if now != used || !event_steps(dir, "checkpoint").contains(&(at - EVERY)) {
+            (since, used) = (clock::now(), now);
+        }
+        (clock::now().duration_since(since) > Duration::from_millis(700)).then_some(())
+    });
+    stalls.unwrap_or_else(|| panic!("{fault}: the job ended by itself"));
+    kill(going, pid, &fault)
+}
+
+#[test]
+fn a_rank_killed_in_any_phase_costs_no_bit() {
+    let Some(mpirun) = mpirun("kill in each phase") else { return };
+    let mut random = Random::new("kill in each phase");
+    let bench = Bench::new(&job(160));
+    let undisturbed = bench.undisturbed("");
+    let mut kills = 0;
+    for (number, phase) in ["compute", "exchange", "copy", "write", "manifest", "copy", "write"].into_iter().enumerate()
+    {
+        let (ranks, after) = (random.of(&[2, 3, 4]), random.of(&[1, 2, 3, 4, 6]));
+        let part = match phase {
+            "manifest" => 0,
+            // Rank 0 and some other.
+            "copy" | "write" => {
+                if number < 5 {
+                    0
+                } else {
+                    1 + random.below(ranks - 1)
+                }
+            }
+            _ => random.below(ranks),
+        };
+        let at = EVERY * (2 + random.below(5) as u64);
+        let dir = bench.dir(&format!("run-{number}"));
+        let took = stalled(mpirun, &bench, &dir, (ranks, part), (phase, at));
+        let partial: PathBuf = step(&dir, at);
+        let chunks = files(&partial.join("temperature/c"));
+        let committed = partial.join("MANIFEST").exists();
+        match phase {
+            "compute" => assert!(!partial.exists(), "{phase}"),
+            // The exchange after the checkpoint of that step.
+            "exchange" => assert!(committed, "{phase}"),
+            "copy" => assert!(!committed && chunks == ranks - 1, "{phase}: {chunks} chunks"),
+            _ => assert!(!committed && chunks == ranks, "{phase}: {chunks} chunks"),
+        }
+        let hit = self::phase(&dir);
+        let from = finish(mpirun, &bench, &dir, after, &undisturbed);
+        assert_eq!(from, if phase == "exchange" { at } else { at - EVERY }, "{phase}");
+        tell(&format!(
+            "kill of rank {part} of {ranks} in {phase} at step {at}: {hit}; over after {took:.2} s; restarted at step \
+             {from} on {after}, same bits"
+        ));
+        kills += 1;
+    }
+    tell(&format!("kills in a phase: {kills}"));
+}
+
+#[test]
+fn a_rank_that_panics_or_aborts_ends_the_job() {
+    let Some(mpirun) = mpirun("panic and abort") else { return };
+    let bench = Bench::new(&job(160));
+    let undisturbed = bench.undisturbed("");
+    for (number, (fault, ranks, after)) in
+        [("panic@step=50,part=1", 2, 3), ("abort@step=90,part=0,phase=write", 3, 2)].into_iter().enumerate()
+    {
+        let dir = bench.dir(&format!("run-{number}"));
+        let launch = Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words("--threads 1").fault(fault);
+        let ended = launch.start().end(Duration::from_secs(20));
+        assert_ne!(ended.code, 0, "{fault}");
+        finish(mpirun, &bench, &dir, after, &undisturbed);
+    }
+}
+
+#[test]
+fn restart_sh_tries_again_by_itself() {
+    let Some(mpirun) = mpirun("restart.sh --retries") else { return };
+    let bench = Bench::new(&job(160));
+    let undisturbed = bench.undisturbed("");
+    let dir = bench.dir("run");
+    Launch::ranks(mpirun, 2).run(&bench.job, &dir).words("--threads 1 --steps 40").ends(0);
+    let mut going = Launch::restart_sh(mpirun, &dir).words("-n 2 --retries 2 --threads 1 --steps 20000").start();
+    let pids = going.wait_for_ranks(2).expect("ranks run");
+    going.wait_until(|_| event_steps(&dir, "checkpoint").contains(&80).then_some(())).expect("it runs");
+    signal("KILL", pids[&1]);
+    let again = going.wait_until(|going| going.rank_pids().get(&0).copied().filter(|pid| *pid != pids[&0]));
+    again.expect("it tries again");
+    going.wait_until(|_| (event_steps(&dir, "start").len() == 3).then_some(())).expect("it restarts");
+    drop(going);
+    assert_same_bits(&step(&undisturbed, 40), &step(&dir, 40));
+}

@@ -1,0 +1,118 @@
+//! A run that is stopped and restarted, any number of times, on any numbers of ranks, has the bits of one that never
+//! stopped.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::jobs::{LIBRARY, Variant, text};
+use common::layouts::{Bits, Case, on_ranks};
+use ringfort::checkpoint::{self, Checkpoint, Disk};
+use ringfort::exit::Exit;
+use ringfort::torus::folder::How;
+use ringfort::torus::run::{Request, run};
+use ringfort::torus::signal::Signals;
+use ringfort_kernels::Role;
+
+/// Last step of every chain.
+const LAST: u64 = 17;
+
+/// Runs the job in `dir` up to step `steps` on `ranks` ranks: anew if `job` is given, else from the newest checkpoint.
+fn start(job: Option<&Path>, dir: &Path, ranks: usize, steps: u64) {
+    let request = Request {
+        job: job.map(Into::into),
+        overrides: vec![format!("time.steps={steps}")],
+        dir: Some(dir.into()),
+        how: if job.is_some() { How::New } else { How::Restart },
+        ranks: None,
+        threads: 1,
+        steps_per_exchange: Some(1 + ranks % 3),
+        max_time: None,
+        mpi: None,
+        ranks_here: ranks,
+        library: LIBRARY,
+        signals: Signals::default(),
+    };
+    for ended in on_ranks(ranks, |peers| run(&request, peers, &|_| {})) {
+        let exit = ended.map_err(|failure| failure.report).unwrap();
+        assert_eq!(exit, Exit::Done);
+    }
+}
+
+/// Compares the checkpoint of step `step` in `dir` with the reference; returns how many values.
+fn compare<T: Bits>(case: &Case<T>, dir: &Path, step: u64) -> usize {
+    let checkpoint = Checkpoint::open(&Disk, &checkpoint::folder(dir, step)).unwrap();
+    let region = case.job.grid.region();
+    let mut values = vec![T::default(); region.cells()];
+    let mut compared = 0;
+    for (slot, field) in case.job.declaration.of_role(Role::Component) {
+        let component = checkpoint.component(field.name).unwrap();
+        checkpoint.read_region(component, &region, &mut values).unwrap();
+        let wanted = &case.states[usize::try_from(step).unwrap()][slot];
+        let same = values.iter().zip(wanted).all(|(one, other)| one.bits() == other.bits());
+        assert!(same, "{} of step {step} in {}", field.name, dir.display());
+        compared += values.len();
+    }
+    compared
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to: PathBuf = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+/// N ranks to step N, M ranks to step N + M, a third number of ranks to the end: for all N and M up to 8.
+fn chains<T: Bits>(variant: Variant, precision: &str) {
+    let mut job = text(&[21, 12], &["[\"fixed\", \"open\"]", "\"periodic\""], variant, precision, LAST);
+    // Slow enough for the relay, whose bound falls as it grows.
+    job = job.replace("dt = 0.1", "dt = 0.03");
+    job += "[checkpoint]\nevery = \"3 steps\"\nkeep = 2\n";
+    let case = Case::<T>::new(&job);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    fs::write(&path, &job).unwrap();
+    let straight = folder.path().join("straight");
+    start(Some(&path), &straight, 1, LAST);
+    let mut compared = compare(&case, &straight, LAST);
+    let mut restarts = 0;
+    for n in 1..=8 {
+        let first = folder.path().join(format!("{n}"));
+        start(Some(&path), &first, n, n as u64);
+        compared += compare(&case, &first, n as u64);
+        for m in 1..=8 {
+            let dir = folder.path().join(format!("{n}-{m}"));
+            copy(&first, &dir);
+            let second = (n + m) as u64;
+            start(None, &dir, m, second);
+            compared += compare(&case, &dir, second);
+            start(None, &dir, 1 + (n + 3 * m) % 8, LAST);
+            compared += compare(&case, &dir, LAST);
+            restarts += 2;
+            let open = |dir: &Path| Checkpoint::open(&Disk, &checkpoint::folder(dir, LAST)).unwrap();
+            assert!(checkpoint::compare(&open(&straight), &open(&dir)).unwrap().same(), "{n}, {m}");
+            fs::remove_dir_all(&dir).unwrap();
+        }
+    }
+    println!("{}: {restarts} restarts, {compared} values compared", case.job.declaration.name);
+    assert_eq!(restarts, 128);
+}
+
+#[test]
+fn heat_on_all_pairs_of_rank_counts() {
+    chains::<f64>(Variant::Heat { varying: true, perfusion: Some(true) }, "f64");
+}
+
+#[test]
+fn relay_on_all_pairs_of_rank_counts() {
+    chains::<f32>(Variant::Relay { varying: true, start: true }, "f32");
+}

@@ -1,0 +1,262 @@
+//! The state after step n is a function of the job alone: no cut, halo depth, thread, instruction set or restart changes
+//! a bit of it.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::jobs::{self, BEYOND, Variant, text, variants};
+use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
+use ringfort::advance::Simd;
+use ringfort::checkpoint::{self, Checkpoint, Disk};
+
+/// Steps of each run: rounds of 1 to 5 steps, most with a shorter one at the end.
+const STEPS: u64 = 7;
+
+/// What was run and compared.
+#[derive(Default)]
+struct Tally {
+    jobs: usize,
+    runs: usize,
+    values: usize,
+    /// Runs by steps per exchange in force.
+    in_force: [usize; 6],
+    lowered: usize,
+    refused: usize,
+}
+
+impl Tally {
+    /// A layout with the next instruction set and number of threads in turn. Several threads are slow to start, so most
+    /// runs have one.
+    fn layout(&self, parts: &[usize], steps_per_exchange: usize) -> Layout {
+        let sets = instruction_sets();
+        let threads = if self.runs % 8 == 5 { 2 + self.runs / 24 % 3 } else { 1 };
+        Layout { parts: parts.to_vec(), threads, steps_per_exchange, simd: sets[self.runs % sets.len()] }
+    }
+
+    /// Runs `case` on all cuts into at most `most` parts, exchanging after each of `depths` steps.
+    fn cuts<T: Bits>(&mut self, case: &Case<T>, variant: Variant, most: usize, depths: &[usize]) {
+        self.jobs += 1;
+        for parts in all_parts(case.job.grid.axes, most) {
+            for &depth in depths {
+                let layout = self.layout(&parts, depth);
+                match steps_in_force(case, variant, &layout) {
+                    None => {
+                        self.refused += 1;
+                        assert!(case.shape(&layout).is_err(), "{layout:?}\n{}", case.job.text);
+                    }
+                    Some(steps) => {
+                        let shape = case.shape(&layout).unwrap();
+                        assert_eq!(shape.steps_per_exchange, steps, "{layout:?}\n{}", case.job.text);
+                        assert_eq!(shape.note.is_some(), steps < depth, "{:?}", shape.note);
+                        self.in_force[steps] += 1;
+                        self.lowered += usize::from(steps < depth);
+                        self.values += case.check(&layout);
+                        self.runs += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same in one precision: 8 bytes if `wide`.
+    fn job(&mut self, (points, beyond): (&[usize], &[&str]), variant: Variant, wide: bool, depths: &[usize]) {
+        let text = |precision| text(points, beyond, variant, precision, STEPS);
+        match wide {
+            true => self.cuts(&Case::<f64>::new(&text("f64")), variant, 8, depths),
+            false => self.cuts(&Case::<f32>::new(&text("f32")), variant, 8, depths),
+        }
+    }
+
+    fn print(&self, what: &str, least: usize) {
+        println!(
+            "{what}: {} runs of {} jobs, {} values compared; T = 1 to 5 in force in {:?}, lowered in {}; {} layouts refused",
+            self.runs,
+            self.jobs,
+            self.values,
+            &self.in_force[1..],
+            self.lowered,
+            self.refused
+        );
+        assert!(self.runs >= least, "{} runs are too few", self.runs);
+        assert!(self.in_force[1..].iter().all(|&runs| runs > least / 100), "{:?}", self.in_force);
+    }
+}
+
+/// Steps between exchanges that `layout` must get; none if a part would be empty or narrower than a step's halo.
+fn steps_in_force<T: Bits>(case: &Case<T>, variant: Variant, layout: &Layout) -> Option<usize> {
+    let grid = &case.job.grid;
+    let mut steps = layout.steps_per_exchange;
+    for (at, &parts) in layout.parts.iter().enumerate() {
+        let axis = grid.first() + at;
+        let largest = grid.points[axis].div_ceil(parts);
+        let smallest = grid.points[axis].checked_sub(largest * (parts - 1)).filter(|&cells| cells > 0)?;
+        if parts > 1 || grid.periodic(axis) {
+            let radius = if axis == 3 { variant.last_radius() } else { 1 };
+            steps = steps.min(smallest / radius);
+        }
+    }
+    (steps > 0).then_some(steps)
+}
+
+/// A variant of heat and one of relay; all come up as `turn` counts on.
+fn one_of_each(turn: usize) -> [Variant; 2] {
+    let (heat, relay): (Vec<_>, Vec<_>) =
+        variants().into_iter().partition(|variant| matches!(variant, Variant::Heat { .. }));
+    [heat[turn % heat.len()], relay[turn % relay.len()]]
+}
+
+#[test]
+fn one_axis() {
+    let mut tally = Tally::default();
+    for points in [1, 2, 3, 5, 17, 33] {
+        for beyond in BEYOND {
+            for variant in variants() {
+                for wide in [true, false] {
+                    tally.job((&[points], &[beyond]), variant, wide, &[1, 2, 3, 4, 5]);
+                }
+            }
+        }
+    }
+    tally.print("one axis, everything", 15_000);
+}
+
+#[test]
+fn two_axes() {
+    let mut tally = Tally::default();
+    for (at, points) in [[1, 5], [4, 17], [6, 9], [12, 33]].into_iter().enumerate() {
+        for (low, first) in BEYOND.into_iter().enumerate() {
+            for (high, last) in BEYOND.into_iter().enumerate() {
+                let turn = at + 3 * low + high;
+                for variant in one_of_each(turn) {
+                    tally.job((&points, &[first, last]), variant, (low + high) % 2 == 0, &[1 + turn % 5, 5 - turn % 3]);
+                }
+            }
+        }
+    }
+    tally.print("two axes, all pairs of boundaries", 10_000);
+}
+
+#[test]
+fn three_and_four_axes() {
+    let mut tally = Tally::default();
+    let sizes: [&[usize]; 4] = [&[3, 4, 17], &[5, 6, 3], &[2, 3, 4, 5], &[10, 1, 2, 7]];
+    for (at, points) in sizes.into_iter().enumerate() {
+        for turn in 0..30 {
+            // Steps without a common divisor with 10: each axis meets every boundary, the axes in changing company.
+            let beyond: Vec<&str> =
+                [1, 3, 7, 9][..points.len()].iter().map(|step| BEYOND[(turn * step + turn / 10) % 10]).collect();
+            for variant in one_of_each(turn + at) {
+                tally.job((points, &beyond), variant, turn % 2 == 0, &[1 + turn % 5]);
+            }
+        }
+    }
+    tally.print("three and four axes", 4_000);
+}
+
+/// Rows of all lengths around the widest vectors, with every instruction set and number of threads.
+#[test]
+fn rows_and_threads() {
+    let sets = instruction_sets();
+    let mut runs = 0;
+    for points in (1..=40).chain([1100]) {
+        for variant in variants() {
+            let (points, beyond): (&[usize], &[&str]) = match points {
+                1100 => (&[1100], &["\"open\""]),
+                _ if points < 3 => (&[5, points], &["\"periodic\"", "\"wall\""]),
+                _ => (&[5, points], &["\"fixed\"", "\"periodic\""]),
+            };
+            let wide = Case::<f64>::new(&text(points, beyond, variant, "f64", 2));
+            let narrow = Case::<f32>::new(&text(points, beyond, variant, "f32", 2));
+            for &simd in &sets {
+                for threads in 1..=4 {
+                    let layout = Layout { threads, simd, steps_per_exchange: 2, ..Layout::alone(points.len()) };
+                    wide.check(&layout);
+                    narrow.check(&layout);
+                    runs += 2;
+                }
+            }
+        }
+    }
+    println!("rows of 1 to 40 cells, threads 1 to 4, {sets:?}: {runs} runs");
+    assert!(runs >= 3280 * sets.len(), "{runs} runs are too few");
+}
+
+/// A time step found from a Courant number is the same for all layouts, and as good as the same one given in seconds.
+#[test]
+fn courant_numbers_give_one_time_step() {
+    let mut runs = 0;
+    for variant in variants() {
+        let courant = text(&[6, 15], &[BEYOND[4], BEYOND[0]], variant, "f64", 5).replace("dt = 0.1", "courant = 0.4");
+        let courant = courant.replace("name = \"relay\"", "name = \"steady-relay\"");
+        let job = jobs::parse(&courant);
+        let (dt, _) = history::<f64>(&job, &Layout::alone(2));
+        let case = Case::<f64> { job, ..Case::new(&courant.replace("courant = 0.4", &format!("dt = {dt:?}"))) };
+        for parts in all_parts(2, 8) {
+            let layout = Layout { parts, steps_per_exchange: 2, ..Layout::alone(2) };
+            if case.shape(&layout).is_ok() {
+                case.check(&layout);
+                runs += 1;
+            }
+        }
+    }
+    println!("time steps from Courant numbers: {runs} runs");
+    assert!(runs >= 100, "{runs}");
+}
+
+/// A layout that was cut by hand exists for every number of ranks that some cut serves, and gives the same bits too.
+#[test]
+fn cuts_are_found_wherever_there_are_some() {
+    let mut found = 0;
+    for points in [vec![1, 9], vec![9, 2], vec![2, 9, 3], vec![7], vec![2, 1, 12], vec![1, 1, 2, 6]] {
+        for beyond in [BEYOND[0], BEYOND[4]] {
+            for variant in one_of_each(1) {
+                let case = Case::<f64>::new(&text(&points, &vec![beyond; points.len()], variant, "f64", 3));
+                for ranks in 1..=8 {
+                    let layout =
+                        |parts: Vec<usize>| Layout { parts, steps_per_exchange: 2, ..Layout::alone(points.len()) };
+                    let by_hand = all_parts(points.len(), ranks)
+                        .into_iter()
+                        .map(layout)
+                        .filter(|layout| layout.ranks() == ranks && case.shape(layout).is_ok())
+                        .count();
+                    let best = case.best(ranks);
+                    assert_eq!(best.is_ok(), by_hand > 0, "{ranks} ranks: {best:?}\n{}", case.job.text);
+                    if let Ok(shape) = best {
+                        let parts = case.job.grid.own(&shape.cuts.parts()).to_vec();
+                        case.check(&layout(parts));
+                        found += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!("cuts found for {found} numbers of ranks");
+    assert!(found >= 80, "{found}");
+}
+
+/// The program itself, told which instruction set to use, says so in its record and writes the same checkpoint.
+#[test]
+fn the_environment_names_the_instruction_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    let variant = Variant::Heat { varying: true, perfusion: Some(true) };
+    std::fs::write(&path, text(&[9, 21], &[BEYOND[4], BEYOND[1]], variant, "f32", 20)).unwrap();
+    let mut dirs = Vec::new();
+    for (simd, name) in [(Simd::Avx512, "avx512"), (Simd::Avx2, "avx2"), (Simd::Baseline, "baseline")] {
+        let dir = folder.path().join(name);
+        let mut run = Command::new(env!("CARGO_BIN_EXE_ringfort"));
+        run.args(["run", "--threads", "1", "--local-ranks", "2", "--out"]).arg(&dir).arg(&path);
+        let output = run.env("RINGFORT_SIMD", name).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let record = std::fs::read_to_string(dir.join("run.json")).unwrap();
+        assert!(record.contains(&format!("\"{}\"", simd.at_most())), "{simd} in {record}");
+        dirs.push(checkpoint::folder(&dir, 20));
+    }
+    let open = |dir: &Path| Checkpoint::open(&Disk, dir).unwrap();
+    for dir in &dirs[1..] {
+        assert!(checkpoint::compare(&open(&dirs[0]), &open(dir)).unwrap().same(), "{}", dir.display());
+    }
+}
