@@ -18,11 +18,12 @@ struct Case<T: Precise> {
     engine: Engine<T>,
     fields: Fields<T>,
     bytes_per_update: f64,
+    steps_per_pass: usize,
     updates_per_second: Vec<f64>,
 }
 
 impl<T: Precise> Case<T> {
-    fn new(points: usize, precision: &str, diffusivity: &str, threads: usize) -> Self {
+    fn new(points: usize, precision: &str, diffusivity: &str, (threads, steps_per_pass): (usize, usize)) -> Self {
         let text = format!(
             "grid.points = [{points}, {points}, {points}]\ngrid.boundary = [\"wall\", \"wall\", \"wall\"]\n\
              kernel = {{ name = \"heat\", precision = \"{precision}\" }}\n\
@@ -33,11 +34,11 @@ impl<T: Precise> Case<T> {
         let whole = job.grid.region();
         let given = job.setup.given.clone();
         let engine = Engine::new(program, job.declaration.clone(), given, (&job.grid, &whole), threads).unwrap();
-        let fields = engine.allocate(whole.extent, 1);
+        let fields = engine.allocate(whole.extent, steps_per_pass);
         let bytes_per_update = (engine.program().footprint().values_per_update() * T::BYTES) as f64;
         let kind = if diffusivity == "1.0" { "constant" } else { "varying" };
-        let name = format!("heat {kind} {precision} {points}^3, {threads} threads");
-        Self { name, engine, fields, bytes_per_update, updates_per_second: Vec::new() }
+        let name = format!("heat {kind} {precision} {points}^3, {threads} threads, {steps_per_pass} steps a pass");
+        Self { name, engine, fields, bytes_per_update, steps_per_pass, updates_per_second: Vec::new() }
     }
 }
 
@@ -51,9 +52,10 @@ impl<T: Precise> Measured for Case<T> {
     fn measure(&mut self, steps: usize) {
         let cells = self.fields.layout().own().cells();
         let began = clock::now();
-        for _ in 0..steps {
-            self.engine.advance(&mut self.fields, 1);
+        for _ in 0..steps.div_ceil(self.steps_per_pass) {
+            self.engine.advance(&mut self.fields, self.steps_per_pass);
         }
+        let steps = steps.next_multiple_of(self.steps_per_pass);
         let seconds = clock::now().duration_since(began).as_secs_f64();
         self.updates_per_second.push((cells * steps) as f64 / seconds);
     }
@@ -62,7 +64,7 @@ impl<T: Precise> Measured for Case<T> {
         let rate = median(&self.updates_per_second[1..]);
         let bytes = rate * self.bytes_per_update;
         format!(
-            "{:44} {:7.3} Gcell/s {:6.1} GB/s {:4.0}% of copy",
+            "{:62} {:7.3} Gcell/s {:6.1} GB/s {:4.0}% of copy",
             self.name,
             rate / 1e9,
             bytes / 1e9,
@@ -80,13 +82,13 @@ fn median(values: &[f64]) -> f64 {
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|text| text.parse().ok()).collect();
     let number = |index: usize, default| numbers.get(index).copied().unwrap_or(default);
-    let (points, steps, repeats) = (number(0, 256), number(1, 10), number(2, 5));
+    let (points, steps, repeats) = (number(0, 256), number(1, 16), number(2, 5));
     let varying = "{ formula = \"1 + 0.1*x\" }";
     let mut cases: Vec<Box<dyn Measured>> = Vec::new();
-    for threads in [1, 2] {
-        cases.push(Box::new(Case::<f64>::new(points, "f64", "1.0", threads)));
-        cases.push(Box::new(Case::<f32>::new(points, "f32", "1.0", threads)));
-        cases.push(Box::new(Case::<f64>::new(points, "f64", varying, threads)));
+    for how in [(1, 1), (1, 8), (2, 1), (2, 4), (2, 8)] {
+        cases.push(Box::new(Case::<f64>::new(points, "f64", "1.0", how)));
+        cases.push(Box::new(Case::<f32>::new(points, "f32", "1.0", how)));
+        cases.push(Box::new(Case::<f64>::new(points, "f64", varying, how)));
     }
     let mut copies = Vec::new();
     for _ in 0..=repeats {

@@ -6,21 +6,32 @@
 //! Each stage is computed on the own cells and as much of the halo as the stages that follow need, so that one
 //! exchange serves `T` steps. Cells beyond a boundary of the grid are filled before each stage.
 
+mod blocking;
 mod boundary;
 pub mod footprint;
 mod lanes;
 pub mod library;
+mod pipeline;
 pub mod program;
+pub mod rows;
+mod stream;
+mod tiles;
+
+use std::sync::Mutex;
 
 use rayon::ThreadPool;
 use ringfort_kernels::{Declaration, Given, Real, Role};
 
 use crate::field::{Fields, Layout, Span};
 use crate::grid::{AXES, Grid, Region};
+pub use blocking::{Blocking, Tiling};
 use boundary::Edges;
 use footprint::PassFootprint;
 pub use lanes::Simd;
-use program::{Pass, Program, View};
+use program::{Pass, Program};
+use rows::{Planes, View};
+use stream::Rings;
+use tiles::{pieces, shells, tile, tile_indices, widened};
 
 /// Tiles that each thread gets in a stage, so that a late thread costs little.
 const TILES_PER_THREAD: usize = 4;
@@ -34,6 +45,9 @@ pub struct Engine<T: Real> {
     given: Vec<Given>,
     edges: Edges,
     pool: Option<ThreadPool>,
+    blocking: Blocking,
+    /// Each thread's rings.
+    rings: Vec<Mutex<Rings<T>>>,
 }
 
 /// What happens between pieces of the interior while the halo is on its way.
@@ -77,7 +91,9 @@ impl<T: Real> Engine<T> {
             0 | 1 => None,
             threads => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?),
         };
-        Ok(Self { program, declaration, given, edges: Edges::new(grid, block), pool })
+        let rings = (0..threads.max(1)).map(|_| Mutex::new(stream::rings())).collect();
+        let edges = Edges::new(grid, block);
+        Ok(Self { program, declaration, given, edges, pool, blocking: Blocking::Auto, rings })
     }
 
     /// The kernel.
@@ -106,7 +122,7 @@ impl<T: Real> Engine<T> {
         let mut fields = Fields::new(Layout::new(extent, self.halo(steps)), self.declaration.fields.len());
         for (slot, field) in self.declaration.fields.iter().enumerate() {
             match (field.role, self.given[slot]) {
-                (Role::Component, _) => fields.allocate(slot, footprint.needs_second_level(slot)),
+                (Role::Component, _) => fields.allocate(slot, self.second_level(slot, extent, steps)),
                 (Role::Scratch | Role::Prepared, _) if footprint.uses(slot) => {
                     fields.allocate(slot, footprint.needs_second_level(slot));
                 }
@@ -131,7 +147,8 @@ impl<T: Real> Engine<T> {
             .iter()
             .enumerate()
             .map(|(slot, field)| match (field.role, self.given[slot]) {
-                (Role::Component, _) => levels(slot) * one,
+                (Role::Component, _) if self.second_level(slot, extent, steps) => 2 * one,
+                (Role::Component, _) => one,
                 (Role::Scratch | Role::Prepared, _) if footprint.uses(slot) => levels(slot) * one,
                 (Role::Coefficient, Given::Number(_)) if !self.edges.negate(field) => 0,
                 (Role::Coefficient | Role::Start, Given::Number(_) | Given::Varying) => one,
@@ -196,6 +213,11 @@ impl<T: Real> Engine<T> {
     ) -> Result<(), A::Error> {
         let needed = self.halo(steps);
         assert!((0..AXES).all(|axis| needed[axis] <= fields.layout().halo[axis]), "halo for fewer than {steps} steps");
+        if let Some(tiling) = self.blocks(fields.layout().extent, steps)
+            && self.can_block(fields)
+        {
+            return self.stream(fields, steps, tiling, arrival);
+        }
         let step_radius = self.program.footprint().step_radius();
         let mut margin = step_radius.map(|cells| cells * steps);
         let stages = self.program.footprint().stages.len();
@@ -281,25 +303,46 @@ impl<T: Real> Engine<T> {
     }
 
     /// Runs `pass` on `span`, in tiles on all threads.
-    #[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
     fn pass(&self, fields: &mut Fields<T>, pass: Pass, footprint: &PassFootprint, span: &Span) {
-        let view = View::new(fields, self.declaration.fields.len(), footprint);
+        let view = View::new(fields, self.edges.first(), footprint);
+        assert!(view.within.holds(span), "{span:?} leaves {:?}", view.within);
         match &self.pool {
-            // SAFETY: the view is made of `fields`, which is borrowed; one thread runs.
-            None => unsafe { self.program.run(pass, &view, span) },
+            None => self.sweep(pass, &view, span),
             Some(pool) => pool.install(|| {
                 use rayon::prelude::*;
                 let tiles = pool.current_num_threads() * TILES_PER_THREAD;
-                // SAFETY: as above, and tiles have no common cells.
                 tile_indices(span, tiles)
                     .into_par_iter()
-                    .for_each(|index| unsafe { self.program.run(pass, &view, &tile(span, tiles, index)) });
+                    .for_each(|index| self.sweep(pass, &view, &tile(span, tiles, index)));
             }),
         }
     }
 
+    /// Runs `pass` on `span`, plane by plane.
+    #[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
+    fn sweep(&self, pass: Pass, view: &View<'_, T>, span: &Span) {
+        let first = self.edges.first();
+        let mut planes = Planes::new();
+        if first == AXES - 1 {
+            view.place(&mut planes, 0);
+            // SAFETY: `span` and what it reads lie inside the storage, which `Engine::pass` checked; the fields are borrowed
+            // by it, and its tiles have no common cells.
+            unsafe { self.program.run(pass, &planes, span) };
+            return;
+        }
+        let rows = match pass {
+            Pass::Stage(_) => widened(span, self.program.width()),
+            Pass::Prepare | Pass::Start => *span,
+        };
+        for plane in span.low[first]..span.high[first] {
+            view.place(&mut planes, plane);
+            // SAFETY: as above; rows may be widened into the halo and the slack around rows.
+            unsafe { self.program.run(pass, &planes, &rows.with(first, plane, plane + 1)) };
+        }
+    }
+
     /// The largest rate of the own cells, which bounds the time step, and where: `dt * rate <= 1`. NaN if some rate is.
-    pub fn largest_rate(&self, fields: &mut Fields<T>) -> (f64, [usize; AXES]) {
+    pub fn largest_rate(&self, fields: &Fields<T>) -> (f64, [usize; AXES]) {
         let own = fields.layout().own();
         let mut largest = (f64::NEG_INFINITY, [0; AXES]);
         let mut rates = vec![T::default(); own.extent(3) * own.extent(2)];
@@ -318,44 +361,4 @@ impl<T: Real> Engine<T> {
         }
         largest
     }
-}
-
-/// The slowest axis with enough cells to cut into `count` pieces, else the one with the most cells; the fastest axis
-/// only where no other has more than one cell.
-fn cut_axis(span: &Span, count: usize) -> usize {
-    let slow = (0..AXES - 1).find(|&axis| span.extent(axis) >= count);
-    let most = (0..AXES - 1).max_by_key(|&axis| span.extent(axis)).filter(|&axis| span.extent(axis) > 1);
-    slow.or(most).unwrap_or(AXES - 1)
-}
-
-fn tile_indices(span: &Span, tiles: usize) -> std::ops::Range<usize> {
-    let axis = cut_axis(span, tiles);
-    let least = if axis == AXES - 1 { 512 } else { 1 };
-    0..tiles.min(span.extent(axis).div_ceil(least))
-}
-
-/// Tile `index` of `span`; the tiles of all indices in [`tile_indices`] are disjoint and make up the span.
-fn tile(span: &Span, tiles: usize, index: usize) -> Span {
-    let axis = cut_axis(span, tiles);
-    let count = tile_indices(span, tiles).len();
-    let extent = span.extent(axis);
-    let at = |index: usize| span.low[axis] + (extent * index / count).cast_signed();
-    span.with(axis, at(index), at(index + 1))
-}
-
-fn pieces(span: &Span, count: usize) -> impl Iterator<Item = Span> + use<> {
-    let span = *span;
-    tile_indices(&span, count).map(move |index| tile(&span, count, index))
-}
-
-/// `outer` without `inner`, as disjoint boxes, at most two per axis.
-fn shells(outer: &Span, inner: &Span) -> impl Iterator<Item = Span> + use<> {
-    let mut rest = *outer;
-    let inner = *inner;
-    (0..AXES).flat_map(move |axis| {
-        let low = rest.with(axis, rest.low[axis], inner.low[axis]);
-        let high = rest.with(axis, inner.high[axis], rest.high[axis]);
-        rest = rest.with(axis, inner.low[axis], inner.high[axis]);
-        [low, high].into_iter().filter(|shell| shell.cells() > 0)
-    })
 }

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 
@@ -43,7 +43,13 @@ enum Command {
     Render(render::Args),
     Kernels(kernels::Args),
     Schema(schema::Args),
+    /// A command that comes later, or none.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
+
+/// Commands that come later: refused by name until they work.
+const LATER: [&str; 8] = ["plan", "datacenter", "compare", "bench", "doctor", "new", "completions", "man"];
 
 /// Reads the arguments, runs the command and returns the exit code.
 #[must_use]
@@ -62,6 +68,7 @@ pub fn main() -> u8 {
         Command::Render(args) => render::run(&args),
         Command::Kernels(args) => kernels::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Other(words) => other(words.first().map_or("", String::as_str)),
     };
     match result {
         Ok(exit) => exit as u8,
@@ -72,7 +79,18 @@ pub fn main() -> u8 {
     }
 }
 
-/// Exit of a command that is not built yet.
-pub(crate) fn absent(what: &str) -> Result<Exit, Failure> {
+/// Refuses the command `name`: one that comes later, or one misspelt.
+fn other(name: &str) -> Result<Exit, Failure> {
+    if LATER.contains(&name) {
+        return absent(&format!("ringfort {name}"));
+    }
+    let known = Cli::command();
+    let known = known.get_subcommands().map(clap::Command::get_name);
+    let near = known.min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or("run");
+    Err(Failure::usage(format!("ringfort has no command `{name}`; did you mean {near}? ringfort --help lists all")))
+}
+
+/// Refuses what comes later.
+fn absent(what: &str) -> Result<Exit, Failure> {
     Err(Failure::usage(format!("{what} is not yet supported")))
 }

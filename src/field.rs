@@ -8,7 +8,8 @@ use ringfort_kernels::Real;
 
 use crate::grid::{AXES, Extents};
 
-/// Values per cache line at the smaller precision: rows begin at multiples of it.
+/// Values per cache line at the smaller precision: rows begin at multiples of it, and as many values of slack lie before
+/// the first row and after the last, so that whole vectors may be computed at both ends of a row.
 const LINE: usize = 16;
 
 /// Values aligned to cache lines.
@@ -93,9 +94,9 @@ impl Layout {
         let y = row;
         let z = y * (extent[2] + 2 * halo[2]);
         let w = z * (extent[1] + 2 * halo[1]);
-        let len = w * (extent[0] + 2 * halo[0]);
+        let len = w * (extent[0] + 2 * halo[0]) + 2 * LINE;
         let stride = [w, z, y, 1].map(usize::cast_signed);
-        let origin = (halo[0] * w + halo[1] * z + halo[2] * y + before).cast_signed();
+        let origin = (LINE + halo[0] * w + halo[1] * z + halo[2] * y + before).cast_signed();
         Self { extent, halo, stride, origin, len }
     }
 
@@ -121,6 +122,14 @@ impl Layout {
     pub fn at(&self, cell: [isize; AXES]) -> isize {
         self.origin + (0..AXES).map(|axis| cell[axis] * self.stride[axis]).sum::<isize>()
     }
+
+    /// Position of the first own cell of a row that is stored alone, with slack on both sides.
+    pub(crate) fn row_origin(&self) -> isize {
+        (LINE + self.halo[3].next_multiple_of(LINE)).cast_signed()
+    }
+
+    /// Values of slack before the first row and after the last.
+    pub(crate) const SLACK: usize = LINE;
 
     /// Bytes of one field of values of `bytes` bytes.
     #[must_use]
@@ -175,7 +184,7 @@ impl<T: Real> Fields<T> {
 
     /// Gives `slot` the same value everywhere.
     pub fn set_constant(&mut self, slot: usize, value: T) {
-        let row = self.layout.stride[2].unsigned_abs();
+        let row = self.layout.stride[2].unsigned_abs() + 2 * LINE;
         self.slots[slot] = Storage::Row(AVec::from_iter(64, std::iter::repeat_n(value, row)));
     }
 
@@ -208,6 +217,26 @@ impl<T: Real> Fields<T> {
                 panic!("slot {slot} has no second level")
             }
         }
+    }
+
+    /// Value of `slot` at `cell`.
+    ///
+    /// # Panics
+    ///
+    /// If the slot is absent or the cell outside the layout.
+    #[must_use]
+    pub fn value(&self, slot: usize, cell: [isize; AXES]) -> T {
+        match &self.slots[slot] {
+            Storage::Absent => panic!("slot {slot} is absent"),
+            Storage::Row(values) => values[0],
+            Storage::Full { now, .. } => now[self.layout.at(cell).cast_unsigned()],
+        }
+    }
+
+    /// True if `slot` has a second level.
+    #[must_use]
+    pub fn has_spare(&self, slot: usize) -> bool {
+        matches!(self.slots[slot], Storage::Full { spare: Some(_), .. })
     }
 
     /// Copies the values of `slot` in `span` to `out`, in memory order.
@@ -289,7 +318,7 @@ impl<T: Real> Fields<T> {
         match &mut self.slots[slot] {
             Storage::Absent => Base { now: std::ptr::null_mut(), spare: std::ptr::null_mut(), stride: [0; AXES] },
             Storage::Row(values) => {
-                let start = origin % self.layout.stride[2];
+                let start = self.layout.row_origin();
                 let now = values.as_mut_ptr().wrapping_offset(start);
                 Base { now, spare: std::ptr::null_mut(), stride: [0, 0, 0, 1] }
             }

@@ -179,3 +179,16 @@ fn help_is_short_and_gives_examples() {
     }
     assert_eq!(ringfort(here, &[]).0, 2);
 }
+
+#[test]
+fn commands_that_come_later_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for later in [&["plan", "job.toml"][..], &["datacenter", "run", "job.toml"], &["bench", "heat", "--json"]] {
+        let (code, _, err) = ringfort(folder.path(), later);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(&format!("ringfort {} is not yet supported", later[0])), "{err}");
+    }
+    let (code, _, err) = ringfort(folder.path(), &["chek", "job.toml"]);
+    assert!(code == 2 && err.contains("did you mean check?"), "{err}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

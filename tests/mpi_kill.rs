@@ -222,7 +222,9 @@ fn restart_sh_tries_again_by_itself() {
     let undisturbed = bench.undisturbed("");
     let dir = bench.dir("run");
     Launch::ranks(mpirun, 2).run(&bench.job, &dir).words("--threads 1 --steps 40").ends(0);
-    let mut going = Launch::restart_sh(mpirun, &dir).words("-n 2 --retries 2 --threads 1 --steps 20000").start();
+    let mut going = Launch::restart_sh(mpirun, &dir)
+        .words("-n 2 --retries 2 --threads 1 --steps 20000 --set checkpoint.keep=1000")
+        .start();
     let pids = going.wait_for_ranks(2).expect("ranks run");
     going.wait_until(|_| event_steps(&dir, "checkpoint").contains(&80).then_some(())).expect("it runs");
     signal("KILL", pids[&1]);

@@ -9,11 +9,18 @@ use std::process::Command;
 
 use common::jobs::{self, BEYOND, Variant, text, variants};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
-use ringfort::advance::Simd;
+use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
 
 /// Steps of each run: rounds of 1 to 5 steps, most with a shorter one at the end.
 const STEPS: u64 = 7;
+
+/// Several steps in one pass or not, in tiles of one cell and of many.
+const BLOCKINGS: [Blocking; 5] = [Blocking::Never, tiles(0, 1), tiles(0, 5), tiles(4000, 3), tiles(1 << 20, 1)];
+
+const fn tiles(ring_bytes: usize, tiles: usize) -> Blocking {
+    Blocking::Tiles(Tiling { ring_bytes, tiles, margins: 0 })
+}
 
 /// What was run and compared.
 #[derive(Default)]
@@ -33,7 +40,8 @@ impl Tally {
     fn layout(&self, parts: &[usize], steps_per_exchange: usize) -> Layout {
         let sets = instruction_sets();
         let threads = if self.runs % 8 == 5 { 2 + self.runs / 24 % 3 } else { 1 };
-        Layout { parts: parts.to_vec(), threads, steps_per_exchange, simd: sets[self.runs % sets.len()] }
+        let blocking = BLOCKINGS[self.runs / 3 % BLOCKINGS.len()];
+        Layout { parts: parts.to_vec(), threads, steps_per_exchange, simd: sets[self.runs % sets.len()], blocking }
     }
 
     /// Runs `case` on all cuts into at most `most` parts, exchanging after each of `depths` steps.

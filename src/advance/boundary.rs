@@ -45,6 +45,38 @@ impl Edges {
         Self { beyond, ends, fixed, walls, first: grid.first() }
     }
 
+    /// First axis of the grid.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
+    /// First and last point of the grid along `axis`, counted from the block's first cell.
+    pub(crate) fn ends(&self, axis: usize) -> [isize; 2] {
+        self.ends[axis]
+    }
+
+    /// The boundary on `side` of `axis`, if it is the block's own and not a peer's.
+    pub(crate) fn beyond(&self, axis: usize, side: Side) -> Option<Boundary> {
+        Some(self.beyond[axis][side as usize]).filter(|boundary| *boundary != Boundary::Periodic)
+    }
+
+    /// Points along `axis` that hold their value, low and high.
+    pub(crate) fn held(&self, axis: usize) -> [Option<isize>; 2] {
+        Side::BOTH.map(|side| self.fixed[axis][side as usize].then_some(self.ends[axis][side as usize]))
+    }
+
+    /// Which point the cell `cells` cells past the first one beyond `side` of `axis` repeats: index from, index to, and
+    /// whether with opposite sign.
+    pub(crate) fn image(&self, axis: usize, side: Side, field: &Field, cells: isize) -> (isize, isize, bool) {
+        let (inside, negate) = image(self.beyond[axis][side as usize], field.mirror[axis - self.first], cells);
+        let [first, last] = self.ends[axis];
+        let inside = inside.min(last - first);
+        match side {
+            Side::Low => (first + inside, first - 1 - cells, negate),
+            Side::High => (last - inside, last + 1 + cells, negate),
+        }
+    }
+
     /// True if a peer touches the block on some side of `axis`.
     pub(crate) fn open_axis(&self, axis: usize) -> bool {
         axis >= self.first && self.beyond[axis].contains(&Boundary::Periodic)
@@ -70,6 +102,18 @@ impl Edges {
         span
     }
 
+    /// The cells of `tile` and `margin` cells more, where the grid goes on.
+    pub(crate) fn around(&self, layout: &Layout, tile: &Span, margin: &[usize; AXES]) -> Span {
+        let reach = self.reach(layout, margin);
+        let mut region = *tile;
+        for axis in self.first..AXES {
+            let wide = margin[axis].cast_signed();
+            region.low[axis] = (region.low[axis] - wide).max(reach.low[axis]);
+            region.high[axis] = (region.high[axis] + wide).min(reach.high[axis]);
+        }
+        region
+    }
+
     /// Fills `depth` cells of `slot` beyond each boundary, for all cells of `span` and the corners.
     pub(crate) fn fill<T: Real>(
         &self,
@@ -87,14 +131,8 @@ impl Edges {
                 if boundary == Boundary::Periodic {
                     continue;
                 }
-                for beyond in 0..deep {
-                    let (inside, negate) = image(boundary, field.mirror[axis - self.first], beyond);
-                    let [first, last] = self.ends[axis];
-                    let inside = inside.min(last - first);
-                    let (from, to) = match side {
-                        Side::Low => (first + inside, first - 1 - beyond),
-                        Side::High => (last - inside, last + 1 + beyond),
-                    };
+                for cells in 0..deep {
+                    let (from, to, negate) = self.image(axis, side, field, cells);
                     fields.copy_plane(slot, axis, from, to, &across, negate);
                 }
             }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 
 use ringfort_kernels::{Cell, Near, Stencil};
 
+use super::rows::MAX_REACH;
 use crate::grid::AXES;
 
 /// Most slots that a kernel may declare.
@@ -85,6 +86,8 @@ impl Footprint {
                 let _ = stencil.rate::<f64>(cell);
             }),
         };
+        let most = all.pass_radius()[AXES - D];
+        assert!(most <= MAX_REACH, "a kernel reads at most {MAX_REACH} cells away along the first axis, not {most}");
         assert_eq!(all.rate.radius(), [0; AXES], "a kernel's rate reads its own point only");
         assert_eq!(all.start.radius(), [0; AXES], "a kernel's start pass reads its own point only");
         all

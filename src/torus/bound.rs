@@ -119,7 +119,7 @@ fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepar
     if job.declaration.of_role(Role::Start).any(|(slot, _)| job.setup.given[slot] != Given::Absent) {
         engine.once(&mut fields, Pass::Start);
     }
-    Ok(engine.largest_rate(&mut fields).0)
+    Ok(engine.largest_rate(&fields).0)
 }
 
 /// Fills the halo of coefficient `slot` with the values of the cells that lie there.

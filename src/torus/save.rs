@@ -123,7 +123,7 @@ pub fn look<T: Precise, P: Peers + ?Sized>(
     peers: &mut P,
 ) -> Result<Verdict, PeerError> {
     let spoiled = job.declaration.of_role(Role::Component).find_map(|(slot, _)| spoiled(session, slot));
-    let rate = if job.declaration.rate_of_state { session.engine.largest_rate(&mut session.fields).0 } else { 0.0 };
+    let rate = if job.declaration.rate_of_state { session.engine.largest_rate(&session.fields).0 } else { 0.0 };
     let mut report = Vec::new();
     report.extend((session.dt * rate).to_le_bytes());
     if let Some(spoiled) = spoiled {

@@ -64,7 +64,11 @@ impl<T: Precise> Session<T> {
             (None, TimeStep::Seconds(dt)) => Some(dt),
             (None, TimeStep::Courant(_)) => None,
         };
-        let build = |dt: f64| bound::engine::<T>(job, kernel, (&block, dt, threads));
+        let build = |dt: f64| {
+            let mut engine = bound::engine::<T>(job, kernel, (&block, dt, threads))?;
+            engine.set_blocking(shape.blocking);
+            Ok(engine)
+        };
         let engine = agree(peers, build(known.unwrap_or(1.0)))?;
         agree(peers, memory::fits(engine.bytes(block.extent, shape.steps_per_exchange), ranks_here))?;
         let mut fields = engine.allocate(block.extent, shape.steps_per_exchange);
@@ -92,7 +96,7 @@ impl<T: Precise> Session<T> {
         if fresh && start {
             engine.once(&mut fields, Pass::Start);
         }
-        let rate = largest(peers, engine.largest_rate(&mut fields).0)?;
+        let rate = largest(peers, engine.largest_rate(&fields).0)?;
         let (dt, courant) = bound::time_step(job, known, rate)?;
         let mut engine = engine;
         if known.is_none() {
@@ -161,7 +165,7 @@ impl<T: Precise> Session<T> {
     /// If `region` leaves the block or `out` has another length.
     pub fn derive(&mut self, slot: usize, region: &Region, out: &mut [T]) {
         let span = local(&self.block(), region);
-        self.engine.program().derive(slot, &mut self.fields, &span, out);
+        self.engine.program().derive(slot, &self.fields, &span, out);
     }
 
     /// Makes the first value of the first component NaN: a fault on purpose.

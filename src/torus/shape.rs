@@ -2,6 +2,7 @@
 //!
 //! Input: job, kernel's footprint, number of ranks, wishes. Output: a [`Shape`]. Pure: every rank computes the same.
 
+use crate::advance::Blocking;
 use crate::advance::footprint::Footprint;
 use crate::decomp::{CutError, Cuts};
 use crate::grid::{AXES, Grid};
@@ -15,6 +16,8 @@ pub struct Shape {
     pub steps_per_exchange: usize,
     /// What was changed from what was asked for, to be told.
     pub note: Option<String>,
+    /// Whether several steps are computed in one pass.
+    pub blocking: Blocking,
 }
 
 /// A layout that cannot be.
@@ -91,7 +94,7 @@ impl Shape {
         let note = (most < steps).then(|| {
             format!("steps per exchange lowered from {steps} to {most}: a deeper halo does not fit the narrowest part")
         });
-        Ok(Self { cuts, steps_per_exchange: most, note })
+        Ok(Self { cuts, steps_per_exchange: most, note, blocking: Blocking::Auto })
     }
 }
 

@@ -176,7 +176,7 @@ fn bad_faults_flags_and_commands_are_refused() {
         (&["run", "job.toml", "--resume", "--fresh"], &["cannot be used with"]),
         (&["run"], &["<JOB>"]),
         (&["check", "job.toml", "--on", "4", "--local-ranks", "4"], &["cannot be used with"]),
-        (&["chek", "job.toml"], &["unrecognized subcommand 'chek'", "'check'"]),
+        (&["chek", "job.toml"], &["no command `chek`", "check?"]),
         (&["restart", "folder"], &["holds no run"]),
         (&["restart", "none"], &["holds no run"]),
         (&["render", "none"], &["cannot open none"]),

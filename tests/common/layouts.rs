@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ringfort::advance::Simd;
 use ringfort::advance::library::{AnyKernel, Precise};
 use ringfort::advance::program::{Compile, Program};
+use ringfort::advance::{Blocking, Simd};
 use ringfort::grid::Region;
 use ringfort::job::{Job, Precision};
 use ringfort::torus::session::Session;
@@ -86,12 +86,19 @@ pub struct Layout {
     pub threads: usize,
     pub steps_per_exchange: usize,
     pub simd: Simd,
+    pub blocking: Blocking,
 }
 
 impl Layout {
     /// One rank, one thread.
     pub fn alone(axes: usize) -> Self {
-        Self { parts: vec![1; axes], threads: 1, steps_per_exchange: 1, simd: Simd::Avx512.at_most() }
+        Self {
+            parts: vec![1; axes],
+            threads: 1,
+            steps_per_exchange: 1,
+            simd: Simd::Avx512.at_most(),
+            blocking: Blocking::Auto,
+        }
     }
 
     pub fn ranks(&self) -> usize {
@@ -122,7 +129,8 @@ fn kernel(job: &Job, simd: Simd) -> Box<dyn AnyKernel> {
 fn shape<T: Bits>(job: &Job, layout: &Layout) -> Result<Shape, ShapeError> {
     let program = T::program(kernel(job, layout.simd).as_ref(), &job.setup).unwrap();
     let (parts, steps) = (Some(layout.parts.as_slice()), layout.steps_per_exchange);
-    Shape::new(&job.grid, program.footprint(), layout.ranks(), parts, steps)
+    let shape = Shape::new(&job.grid, program.footprint(), layout.ranks(), parts, steps)?;
+    Ok(Shape { blocking: layout.blocking, ..shape })
 }
 
 /// Calls `rank` on each of `ranks` ranks; gives their results by rank.

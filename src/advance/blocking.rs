@@ -1,0 +1,129 @@
+//! When and how several steps are computed in one pass through memory.
+//!
+//! Input: a block with a halo for the steps. Output: the block after them. Changes no bit: see [`super::stream`].
+
+use std::sync::PoisonError;
+
+use ringfort_kernels::{Real, Role};
+
+use super::pipeline::Pipeline;
+use super::stream::{Addresses, Stream};
+use super::tiles::tiles;
+use super::{Arrival, Engine};
+use crate::field::{Fields, Span};
+use crate::grid::AXES;
+
+/// Whether several steps are computed in one pass through memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocking {
+    /// Where the block does not fit in a core's cache.
+    Auto,
+    /// Never: one stage after the other over the whole block.
+    Never,
+    /// Always, in such tiles.
+    Tiles(Tiling),
+}
+
+/// How a block is cut into tiles that take several steps in one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiling {
+    /// Bytes that the planes between the steps of one tile may take.
+    pub ring_bytes: usize,
+    /// Fewest tiles.
+    pub tiles: usize,
+    /// A tile is at least so many times as wide as what it shares with each of its neighbours.
+    pub margins: usize,
+}
+
+/// Bytes of a core's cache: smaller blocks stay in it anyway.
+const CACHE_BYTES: usize = 1 << 20;
+/// Bytes of rings of one tile.
+const RING_BYTES: usize = 4 << 20;
+
+impl<T: Real> Engine<T> {
+    /// Sets whether several steps are computed in one pass; before [`Engine::allocate`]. Changes no bit.
+    pub fn set_blocking(&mut self, blocking: Blocking) {
+        self.blocking = blocking;
+    }
+
+    /// The tiles in which blocks of `extent` cells take `steps` steps in one pass, if they do.
+    pub(super) fn blocks(&self, extent: [usize; AXES], steps: usize) -> Option<Tiling> {
+        let possible = steps > 1 && self.edges.first() < AXES - 1;
+        let bytes = extent.iter().product::<usize>() * T::BYTES;
+        match self.blocking {
+            Blocking::Tiles(tiling) if possible => Some(tiling),
+            Blocking::Auto if possible && bytes > CACHE_BYTES => {
+                Some(Tiling { ring_bytes: RING_BYTES, tiles: 2 * self.rings.len(), margins: 2 })
+            }
+            Blocking::Auto | Blocking::Never | Blocking::Tiles(_) => None,
+        }
+    }
+
+    /// True if a block of `extent` cells that takes `steps` steps at once needs a second level of component `slot`.
+    pub(super) fn second_level(&self, slot: usize, extent: [usize; AXES], steps: usize) -> bool {
+        let footprint = self.program.footprint();
+        let written = footprint.stages.iter().any(|stage| stage.writes.contains(&slot));
+        footprint.needs_second_level(slot) || (written && self.blocks(extent, steps).is_some())
+    }
+
+    /// True if all components that evolve have a second level to be written to.
+    pub(super) fn can_block(&self, fields: &Fields<T>) -> bool {
+        let written = |slot| self.program.footprint().stages.iter().any(|stage| stage.writes.contains(&slot));
+        self.declaration.of_role(Role::Component).all(|(slot, _)| !written(slot) || fields.has_spare(slot))
+    }
+
+    /// All steps in one pass, in tiles: first those that need no halo, while it arrives.
+    pub(super) fn stream<A: Arrival<T>>(
+        &self,
+        fields: &mut Fields<T>,
+        steps: usize,
+        tiling: Tiling,
+        arrival: &mut A,
+    ) -> Result<(), A::Error> {
+        let layout = *fields.layout();
+        let (first, own) = (self.edges.first(), layout.own());
+        let pipeline = Pipeline::new(self.program.footprint(), steps, first, &|slot| self.evolves(slot));
+        let tiles = tiles::<T>(&layout, (first, &own), &pipeline, tiling);
+        let inner = |tile: &&Span| own.holds(&self.edges.around(&layout, tile, &pipeline.margin));
+        let (before, after): (Vec<&Span>, Vec<&Span>) = tiles.iter().partition(inner);
+        self.fill_components(fields, &own);
+        for tiles in before.chunks(self.rings.len()) {
+            arrival.poke(fields, false)?;
+            self.run_tiles(fields, &pipeline, tiles);
+        }
+        arrival.poke(fields, true)?;
+        self.fill_components(fields, &self.edges.reach(&layout, &pipeline.margin));
+        self.run_tiles(fields, &pipeline, &after);
+        for slot in pipeline.written() {
+            fields.swap(slot);
+        }
+        Ok(())
+    }
+
+    /// Fills the cells of all components beyond the grid's boundaries, for the cells of `span`.
+    fn fill_components(&self, fields: &mut Fields<T>, span: &Span) {
+        let depth = self.program.footprint().pass_radius();
+        for (slot, field) in self.declaration.of_role(Role::Component) {
+            self.edges.fill(fields, slot, field, span, &depth);
+        }
+    }
+
+    fn run_tiles(&self, fields: &mut Fields<T>, pipeline: &Pipeline, tiles: &[&Span]) {
+        let layout = *fields.layout();
+        let addresses = Addresses::new(fields);
+        let (program, declaration, edges) = (self.program(), &self.declaration, &self.edges);
+        let stream = Stream { program, declaration, edges, pipeline, addresses: &addresses, layout };
+        let run = |tile: &&Span| {
+            let thread = rayon::current_thread_index().unwrap_or(0) % self.rings.len();
+            let mut rings = self.rings[thread].lock().unwrap_or_else(PoisonError::into_inner);
+            stream.tile(tile, &mut rings);
+        };
+        match &self.pool {
+            None => tiles.iter().for_each(run),
+            Some(pool) => pool.install(|| {
+                use rayon::prelude::*;
+                tiles.par_iter().for_each(run);
+            }),
+        }
+    }
+}

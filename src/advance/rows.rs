@@ -1,0 +1,278 @@
+//! Runs a kernel's passes on the rows of one plane: whole vectors, then the rest one by one.
+//!
+//! Input: addresses of the planes around the one that is computed. Output: that plane. A plane is all cells with one
+//! index along the grid's first axis; where planes lie (in a field or in a ring of a few planes) is the engine's choice.
+
+use ringfort_kernels::{Cell, Near, Real, Stencil};
+
+use super::footprint::{MAX_SLOTS, PassFootprint};
+use super::lanes::Vector;
+use super::program::Vectors;
+use crate::field::{Fields, Layout, Span};
+use crate::grid::AXES;
+
+/// Farthest that a kernel may read along the first axis.
+pub const MAX_REACH: usize = 8;
+const WINDOW: usize = 2 * MAX_REACH + 1;
+
+/// Addresses of cell 0 (along all other axes) of the planes that a pass reads and writes.
+#[derive(Clone)]
+pub struct Planes<T> {
+    from: [[*const T; WINDOW]; MAX_SLOTS],
+    to: [*mut T; MAX_SLOTS],
+    stride: [[isize; AXES]; MAX_SLOTS],
+}
+
+impl<T> Planes<T> {
+    /// No addresses yet.
+    pub(super) fn new() -> Self {
+        Self {
+            from: [[std::ptr::null(); WINDOW]; MAX_SLOTS],
+            to: [std::ptr::null_mut(); MAX_SLOTS],
+            stride: [[0; AXES]; MAX_SLOTS],
+        }
+    }
+
+    /// The plane `cells` away of `slot`, as it is read.
+    pub(super) fn read(&mut self, slot: usize, cells: isize, address: *const T, stride: [isize; AXES]) {
+        self.from[slot][(MAX_REACH.cast_signed() + cells).cast_unsigned()] = address;
+        self.stride[slot] = stride;
+    }
+
+    /// The plane of `slot` that is written.
+    pub(super) fn write(&mut self, slot: usize, address: *mut T, stride: [isize; AXES]) {
+        self.to[slot] = address;
+        self.stride[slot] = stride;
+    }
+}
+
+/// Addresses of all slots of a block for one pass.
+pub(super) struct View<'a, T> {
+    pass: &'a PassFootprint,
+    first: usize,
+    from: [*const T; MAX_SLOTS],
+    to: [*mut T; MAX_SLOTS],
+    stride: [[isize; AXES]; MAX_SLOTS],
+    /// Cells that the pass may be run on.
+    pub(super) within: Span,
+}
+
+#[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
+// SAFETY: the addresses are only used in `Program::run`, whose contract rules out races.
+unsafe impl<T: Send> Send for View<'_, T> {}
+#[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
+// SAFETY: as for `Send`.
+unsafe impl<T: Sync> Sync for View<'_, T> {}
+
+impl<'a, T: Real> View<'a, T> {
+    /// Addresses of `fields` for a pass with footprint `pass` over planes across axis `first`: what spreads is written
+    /// to its second level.
+    ///
+    /// # Panics
+    ///
+    /// If a slot that the pass uses has no storage: the engine's own mistake.
+    pub(super) fn new(fields: &mut Fields<T>, first: usize, pass: &'a PassFootprint) -> Self {
+        let mut view = Self {
+            pass,
+            first,
+            from: [std::ptr::null(); MAX_SLOTS],
+            to: [std::ptr::null_mut(); MAX_SLOTS],
+            stride: [[0; AXES]; MAX_SLOTS],
+            within: within(fields.layout(), pass.radius()),
+        };
+        for &(slot, _) in &pass.reads {
+            let base = fields.base(slot);
+            assert!(!base.now.is_null(), "slot {slot} is read but has no storage");
+            view.from[slot] = base.now;
+            view.stride[slot] = base.stride;
+        }
+        for &slot in &pass.writes {
+            let base = fields.base(slot);
+            view.to[slot] = if pass.spreads(slot) { base.spare } else { base.now };
+            view.stride[slot] = base.stride;
+            assert!(!view.to[slot].is_null() && base.stride[2] != 0, "slot {slot} is written but has no storage");
+        }
+        view
+    }
+
+    /// Points `planes` at the plane with index `plane` and those around it.
+    pub(super) fn place(&self, planes: &mut Planes<T>, plane: isize) {
+        // A grid of one axis is a single plane, its row.
+        let across = if self.first == AXES - 1 { 0 } else { 1 };
+        for (slot, reach) in &self.pass.reads {
+            let (stride, reach) = (self.stride[*slot], reach[self.first].cast_signed() * across);
+            for cells in -reach..=reach {
+                let address = self.from[*slot].wrapping_offset((plane + cells) * across * stride[self.first]);
+                planes.read(*slot, cells, address, stride);
+            }
+        }
+        for &slot in &self.pass.writes {
+            let stride = self.stride[slot];
+            planes.write(slot, self.to[slot].wrapping_offset(plane * across * stride[self.first]), stride);
+        }
+    }
+}
+
+/// Cells whose neighbours within `radius` lie inside the layout.
+fn within(layout: &Layout, radius: [usize; AXES]) -> Span {
+    let mut span = layout.all();
+    for axis in 0..AXES {
+        span.low[axis] += radius[axis].cast_signed();
+        span.high[axis] -= radius[axis].cast_signed();
+    }
+    span
+}
+
+/// Which of the stencil's functions a pass calls.
+#[derive(Clone, Copy)]
+pub(super) enum Code {
+    Stage(usize),
+    Prepare,
+    Start,
+}
+
+/// # Safety
+///
+/// As for `Program::run`; the processor has AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+#[expect(unsafe_code, reason = "vector instructions")]
+pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize>(
+    s: &S,
+    stage: usize,
+    planes: &Planes<T>,
+    span: &Span,
+) {
+    // SAFETY: passed on.
+    unsafe { stages::<S, T, T::Avx512, D>(s, stage, planes, span) }
+}
+
+/// # Safety
+///
+/// As for `Program::run`; the processor has AVX2 and FMA.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+#[expect(unsafe_code, reason = "vector instructions")]
+pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize>(
+    s: &S,
+    stage: usize,
+    planes: &Planes<T>,
+    span: &Span,
+) {
+    // SAFETY: passed on.
+    unsafe { stages::<S, T, T::Avx2, D>(s, stage, planes, span) }
+}
+
+/// Gives the stage as a literal, so that a kernel's `match` on it costs nothing.
+///
+/// # Safety
+///
+/// As for `Program::run`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "row access")]
+pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
+    s: &S,
+    stage: usize,
+    planes: &Planes<T>,
+    span: &Span,
+) {
+    macro_rules! literal {
+        ($($number:literal)*) => {
+            match stage {
+                // SAFETY: passed on.
+                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D>(s, Code::Stage($number), planes, span) },)*
+                _ => unreachable!("stage {stage} of {}", S::STAGES),
+            }
+        };
+    }
+    literal!(0 1 2 3 4 5 6 7)
+}
+
+/// Runs one pass on all rows of `span`, which lie in one plane.
+///
+/// # Safety
+///
+/// As for `Program::run`.
+#[inline(always)]
+#[expect(unsafe_code, reason = "row access")]
+pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
+    s: &S,
+    code: Code,
+    planes: &Planes<T>,
+    span: &Span,
+) {
+    // Copies that no address is taken of: every index into them is a literal, so only what is used stays, in registers.
+    let (from, to, stride) = (planes.from, planes.to, planes.stride);
+    let width = L::WIDTH.cast_signed();
+    // Along the axes of the plane other than the rows' own; the first axis of the grid is the plane's index.
+    let (low, high) = (span.low, span.high);
+    let slow = if D == 4 { low[1]..high[1] } else { 0..1 };
+    let fast = if D >= 3 { low[2]..high[2] } else { 0..1 };
+    for z in slow {
+        for y in fast.clone() {
+            let mut x = low[3];
+            while x + width <= high[3] {
+                let mut cell = At { from: &from, to: &to, stride: &stride, cell: [0, z, y, x] };
+                call::<S, T, L, D>(s, code, &mut cell);
+                x += width;
+            }
+            while x < high[3] {
+                let mut cell = At { from: &from, to: &to, stride: &stride, cell: [0, z, y, x] };
+                call::<S, T, T, D>(s, code, &mut cell);
+                x += 1;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn call<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code, cell: &mut At<'_, T>) {
+    match code {
+        Code::Stage(stage) => s.point::<L>(stage, cell),
+        Code::Prepare => s.prepare::<L>(cell),
+        Code::Start => s.start::<L>(cell),
+    }
+}
+
+/// The cells of one vector.
+struct At<'a, T> {
+    from: &'a [[*const T; WINDOW]; MAX_SLOTS],
+    to: &'a [*mut T; MAX_SLOTS],
+    stride: &'a [[isize; AXES]; MAX_SLOTS],
+    /// First cell of the vector.
+    cell: [isize; AXES],
+}
+
+impl<T> At<'_, T> {
+    /// Position of the cell at `offset` in its plane of `slot`.
+    #[inline(always)]
+    fn position<const D: usize>(&self, slot: usize, offset: [isize; D]) -> isize {
+        let mut at = self.cell[AXES - 1] + offset[D - 1];
+        for axis in 1..D - 1 {
+            at += (self.cell[AXES - D + axis] + offset[axis]) * self.stride[slot][AXES - D + axis];
+        }
+        at
+    }
+}
+
+impl<T: Real, L: Vector<T>, const D: usize> Near<L, D> for At<'_, T> {
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "row access")]
+    fn at(&self, slot: usize, offset: [isize; D]) -> L {
+        let across = if D == 1 { 0 } else { offset[0] };
+        let plane = self.from[slot][(MAX_REACH.cast_signed() + across).cast_unsigned()];
+        // SAFETY: the footprint holds every offset that the kernel uses, and the caller of `Program::run` gave valid
+        // addresses for all within it.
+        unsafe { L::load(plane.offset(self.position(slot, offset))) }
+    }
+}
+
+impl<T: Real, L: Vector<T>, const D: usize> Cell<L, D> for At<'_, T> {
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "row access")]
+    fn set(&mut self, slot: usize, value: L) {
+        // SAFETY: the footprint holds every slot that the kernel sets, and the caller of `Program::run` gave it an address
+        // that is valid for the cells of the span, which this thread alone writes.
+        unsafe { value.store(self.to[slot].offset(self.position(slot, [0; D]))) }
+    }
+}

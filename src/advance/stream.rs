@@ -1,0 +1,336 @@
+//! Several steps in one pass through memory: tiles whose intermediate planes stay in cache.
+//!
+//! Input: fields with a halo for all the steps. Output: the fields after them, in their second level. Each thread takes one
+//! tile after the other, streams it along the grid's first axis and recomputes what tiles share, so that tiles need nothing
+//! of each other. Invariant: every value is computed by the same operations on the same values as in a plain sweep.
+
+use aligned_vec::{AVec, ConstAlign};
+use ringfort_kernels::{Declaration, Real, Role};
+
+use super::boundary::Edges;
+use super::pipeline::{Pipeline, Read, Source, Stage, Version, Write};
+use super::program::{Pass, Program};
+use super::rows::Planes;
+use super::tiles::widened;
+use crate::field::{Base, Fields, Layout, Span};
+use crate::grid::{AXES, Side};
+
+/// Addresses of all fields: read as they were, written after the last step.
+pub(super) struct Addresses<T>(Vec<Base<T>>);
+
+#[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
+// SAFETY: tiles write disjoint boxes of the second levels, and nothing writes what they read.
+unsafe impl<T: Send> Send for Addresses<T> {}
+#[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
+// SAFETY: as for `Send`.
+unsafe impl<T: Sync> Sync for Addresses<T> {}
+
+impl<T: Real> Addresses<T> {
+    pub(super) fn new(fields: &mut Fields<T>) -> Self {
+        Self((0..fields.slots()).map(|slot| fields.base(slot)).collect())
+    }
+}
+
+/// What all tiles of one pass share.
+pub(super) struct Stream<'a, T: Real> {
+    pub(super) program: &'a dyn Program<T>,
+    pub(super) declaration: &'a Declaration,
+    pub(super) edges: &'a Edges,
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) addresses: &'a Addresses<T>,
+    pub(super) layout: Layout,
+}
+
+/// A thread's rings, kept from tile to tile.
+pub(super) type Rings<T> = AVec<T, ConstAlign<64>>;
+
+/// No rings yet.
+pub(super) fn rings<T>() -> Rings<T> {
+    AVec::new(64)
+}
+
+/// How planes of a tile lie in a ring: rows as in the field, cut to the tile along one axis.
+#[derive(Clone, Copy)]
+pub(super) struct Plane {
+    /// Axis along which the tile is cut, the one after the first; none on a grid of two axes.
+    cut: Option<usize>,
+    /// First cell along it.
+    low: isize,
+    /// Values per plane.
+    pub(super) len: usize,
+    /// Position of cell 0 (along all axes but the first and the cut one).
+    origin: isize,
+    stride: [isize; AXES],
+}
+
+impl Plane {
+    pub(super) fn new(layout: &Layout, first: usize, tile: &Span, pipeline: &Pipeline) -> Self {
+        let all = layout.all();
+        let stride = layout.stride;
+        let before = layout.at([0; AXES]);
+        let before = before - Layout::SLACK.cast_signed();
+        let outer = |last: usize| (0..=last).map(|axis| layout.halo[axis].cast_signed() * stride[axis]).sum::<isize>();
+        if first + 2 == AXES {
+            let origin = before - outer(first);
+            return Self { cut: None, low: 0, len: stride[first].unsigned_abs(), origin, stride };
+        }
+        let cut = first + 1;
+        let wide = (pipeline.margin[cut] + pipeline.reach()[cut]).cast_signed();
+        let low = all.low[cut].max(tile.low[cut] - wide);
+        let high = all.high[cut].min(tile.high[cut] + wide);
+        let len = ((high - low) * stride[cut]).cast_unsigned();
+        Self { cut: Some(cut), low, len, origin: before - outer(cut), stride }
+    }
+
+    /// Position of cell 0 within a plane.
+    fn zero(&self) -> isize {
+        self.origin - self.cut.map_or(0, |cut| self.low * self.stride[cut])
+    }
+}
+
+impl<T: Real> Stream<'_, T> {
+    /// Computes the cells of `tile`, a box of the block's own cells, after all steps.
+    pub(super) fn tile(&self, tile: &Span, rings: &mut Rings<T>) {
+        let first = self.edges.first();
+        let plane = Plane::new(&self.layout, first, tile, self.pipeline);
+        let values = self.pipeline.planes(first) * plane.len + 2 * Layout::SLACK;
+        if rings.len() < values {
+            rings.resize(values, T::default());
+        }
+        let mut run = Run { stream: self, first, plane, tile: *tile, rings, starts: Vec::new(), planes: Planes::new() };
+        let mut start = Layout::SLACK;
+        for version in &self.pipeline.versions {
+            run.starts.push(start);
+            start += version.planes(first) * plane.len;
+        }
+        let regions: Vec<Span> =
+            self.pipeline.stages.iter().map(|stage| self.edges.around(&self.layout, tile, &stage.margin)).collect();
+        let from = regions[0].low[first];
+        let to = tile.high[first] + self.pipeline.lag();
+        for front in from..to {
+            for (stage, region) in self.pipeline.stages.iter().zip(&regions) {
+                let index = front - stage.lag;
+                if (region.low[first]..region.high[first]).contains(&index) {
+                    run.stage(stage, region, index);
+                }
+            }
+        }
+    }
+}
+
+/// One tile under way.
+struct Run<'a, 'b, T: Real> {
+    stream: &'a Stream<'b, T>,
+    first: usize,
+    plane: Plane,
+    tile: Span,
+    rings: &'a mut Rings<T>,
+    /// Where each version's planes begin.
+    starts: Vec<usize>,
+    planes: Planes<T>,
+}
+
+impl<T: Real> Run<'_, '_, T> {
+    /// Computes plane `index` of `stage`.
+    #[expect(unsafe_code, reason = "planes are addressed in rings and in fields")]
+    fn stage(&mut self, stage: &Stage, region: &Span, index: isize) {
+        let span = region.with(self.first, index, index + 1);
+        for read in &stage.reads {
+            let reach = read.reach[self.first].cast_signed();
+            for cells in -reach..=reach {
+                let (address, stride) = self.source(read, index + cells);
+                self.planes.read(read.slot, cells, address, stride);
+            }
+        }
+        for write in &stage.writes {
+            let (address, stride) = self.target(write, index);
+            self.planes.write(write.slot, address, stride);
+        }
+        // SAFETY: every plane that the stage reads was computed before (that is what the lags are for) or is part of a field
+        // whose halo holds it; rings and second levels hold the region; rings are this thread's own, and tiles write
+        // disjoint boxes of the second levels, which nobody reads.
+        unsafe {
+            self.stream.program.run(
+                Pass::Stage(stage.stage),
+                &self.planes,
+                &widened(&span, self.stream.program.width()),
+            )
+        };
+        for write in &stage.writes {
+            self.hold(write, &span, index);
+            if let Some(version) = write.version {
+                let version = &self.stream.pipeline.versions[version];
+                self.fill(write, version, &span, index);
+                self.beyond(write, version, index);
+            }
+            if write.last && write.version.is_some() {
+                self.copy_out(write, index);
+            }
+        }
+    }
+
+    /// Address of cell 0 of plane `index` of what `read` reads.
+    fn source(&self, read: &Read, index: isize) -> (*const T, [isize; AXES]) {
+        let base = &self.stream.addresses.0[read.slot];
+        match read.source {
+            Source::Field => (base.now.wrapping_offset(index * base.stride[self.first]), base.stride),
+            Source::Version(version) => {
+                let at = self.place(version, index).cast_signed() + self.plane.zero();
+                (self.rings.as_ptr().wrapping_offset(at), self.plane.stride)
+            }
+        }
+    }
+
+    /// Address of cell 0 of plane `index` of what `write` writes.
+    fn target(&mut self, write: &Write, index: isize) -> (*mut T, [isize; AXES]) {
+        match write.version {
+            Some(version) => {
+                let at = self.place(version, index).cast_signed() + self.plane.zero();
+                (self.rings.as_mut_ptr().wrapping_offset(at), self.plane.stride)
+            }
+            None => self.field(write.slot, index),
+        }
+    }
+
+    /// Address of cell 0 of plane `index` of the second level of `slot`.
+    fn field(&self, slot: usize, index: isize) -> (*mut T, [isize; AXES]) {
+        let base = &self.stream.addresses.0[slot];
+        (base.spare.wrapping_offset(index * base.stride[self.first]), base.stride)
+    }
+
+    /// Where plane `index` of a version begins: in its ring, or among the planes beyond a boundary.
+    fn place(&self, version: usize, index: isize) -> usize {
+        let found = &self.stream.pipeline.versions[version];
+        let [low, high] = self.stream.edges.ends(self.first);
+        let reach = found.reach[self.first];
+        let number = if index < low && self.stream.edges.beyond(self.first, Side::Low).is_some() {
+            found.depth + (low - 1 - index).cast_unsigned()
+        } else if index > high && self.stream.edges.beyond(self.first, Side::High).is_some() {
+            found.depth + reach + (index - high - 1).cast_unsigned()
+        } else {
+            index.rem_euclid(found.depth.cast_signed()).cast_unsigned()
+        };
+        self.starts[version] + number * self.plane.len
+    }
+
+    /// Gives points that a fixed boundary holds the value that they had before the first step.
+    fn hold(&mut self, write: &Write, span: &Span, index: isize) {
+        let field = &self.stream.declaration.fields[write.slot];
+        let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
+        let Some(held) = held else { return };
+        for axis in self.first..AXES {
+            for at in self.stream.edges.held(axis).into_iter().flatten() {
+                if !(span.low[axis]..span.high[axis]).contains(&at) {
+                    continue;
+                }
+                let base = &self.stream.addresses.0[held];
+                let from = base.now.wrapping_offset(index * base.stride[self.first]).cast_const();
+                let (to, stride) = self.target(write, index);
+                self.copy((from, base.stride), (to, stride), &span.with(axis, at, at + 1));
+            }
+        }
+    }
+
+    /// Fills the cells of plane `index` of a version beyond the boundaries across its own axes.
+    #[expect(unsafe_code, reason = "rows are addressed in rings")]
+    fn fill(&mut self, write: &Write, version: &Version, span: &Span, index: isize) {
+        let field = &self.stream.declaration.fields[write.slot];
+        let mut across = *span;
+        for axis in self.first + 1..AXES {
+            for side in Side::BOTH {
+                let end = self.stream.edges.ends(axis)[side as usize];
+                let inside = match side {
+                    Side::Low => across.low[axis] == end,
+                    Side::High => across.high[axis] == end + 1,
+                };
+                if !inside || self.stream.edges.beyond(axis, side).is_none() {
+                    continue;
+                }
+                for cells in 0..version.reach[axis].cast_signed() {
+                    let (from, to, negate) = self.stream.edges.image(axis, side, field, cells);
+                    let (address, stride) = self.target(write, index);
+                    let target = across.with(axis, to, to + 1);
+                    let shift = (from - to) * stride[axis];
+                    // SAFETY: the ring's plane holds the region and what is read beyond it, and is this thread's own.
+                    unsafe {
+                        let from = address.wrapping_offset(shift).cast_const();
+                        copy_rows((from, stride), (address, stride), (self.first, &target), negate);
+                    }
+                }
+                let deep = version.reach[axis].cast_signed();
+                match side {
+                    Side::Low => across.low[axis] -= deep,
+                    Side::High => across.high[axis] += deep,
+                }
+            }
+        }
+    }
+
+    /// Copies plane `index` of a version to the planes beyond a boundary that repeat it.
+    fn beyond(&mut self, write: &Write, version: &Version, index: isize) {
+        let Some(number) = write.version else { return };
+        let field = &self.stream.declaration.fields[version.slot];
+        let len = self.plane.len;
+        for side in Side::BOTH {
+            if self.stream.edges.beyond(self.first, side).is_none() {
+                continue;
+            }
+            for cells in 0..version.reach[self.first].cast_signed() {
+                let (from, to, negate) = self.stream.edges.image(self.first, side, field, cells);
+                if from != index {
+                    continue;
+                }
+                let (from, to) = (self.place(number, from), self.place(number, to));
+                self.rings.copy_within(from..from + len, to);
+                if negate {
+                    for value in &mut self.rings[to..to + len] {
+                        *value = -*value;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies the tile's part of plane `index` from its ring to the field.
+    fn copy_out(&mut self, write: &Write, index: isize) {
+        if !(self.tile.low[self.first]..self.tile.high[self.first]).contains(&index) {
+            return;
+        }
+        let (from, stride) = self.target(write, index);
+        let to = self.field(write.slot, index);
+        self.copy((from.cast_const(), stride), to, &self.tile.with(self.first, index, index + 1));
+    }
+
+    #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
+    fn copy(&self, from: (*const T, [isize; AXES]), to: (*mut T, [isize; AXES]), span: &Span) {
+        // SAFETY: rings and fields hold the span; the target is this thread's own ring or the tile's box of a second level.
+        unsafe { copy_rows(from, to, (self.first, span), false) }
+    }
+}
+
+/// Copies the rows of `span`, all in one plane, with opposite sign if `negate`.
+///
+/// # Safety
+///
+/// Both addresses are of cell 0 of a plane that holds the span, and nobody else touches the target.
+#[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
+unsafe fn copy_rows<T: Real>(
+    (from, from_stride): (*const T, [isize; AXES]),
+    (to, to_stride): (*mut T, [isize; AXES]),
+    (first, span): (usize, &Span),
+    negate: bool,
+) {
+    let width = span.extent(3).cast_signed();
+    span.each_row(|row| {
+        // A plane's address is that of its cell 0, so its own index does not count.
+        let at = |stride: &[isize; AXES]| (first + 1..AXES).map(|axis| row[axis] * stride[axis]).sum::<isize>();
+        let (from, to) = (from.wrapping_offset(at(&from_stride)), to.wrapping_offset(at(&to_stride)));
+        for x in 0..width {
+            // SAFETY: passed on.
+            unsafe {
+                let value = *from.offset(x);
+                *to.offset(x) = if negate { -value } else { value };
+            }
+        }
+    });
+}
