@@ -61,6 +61,7 @@
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
 //! | [`observe`] | images, events, records, progress |
 //! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
+//! | `datacenter` | what a worker on an unreliable machine decides; refused by the command line as yet |
 //! | [`cli`] | one file per command: the only code that prints |
 //!
 //! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds
@@ -84,6 +85,8 @@ pub mod advance;
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "datacenter")]
+pub mod datacenter;
 pub mod decomp;
 pub mod exit;
 pub mod field;

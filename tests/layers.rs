@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 10] = [
+const LAYERS: [(&str, u32); 11] = [
     ("grid", 1),
     ("job", 2),
     ("plan", 3),
@@ -15,6 +15,7 @@ const LAYERS: [(&str, u32); 10] = [
     ("checkpoint", 7),
     ("observe", 8),
     ("torus", 9),
+    ("datacenter", 9),
     ("cli", 10),
 ];
 /// Modules that all may use; they use none.
@@ -212,6 +213,8 @@ fn a_wrong_use_is_found() {
         ("observe", "const C: char = '\"'; use crate::torus;", 1),
         ("observe", "fn f<'a>(x: &'a str) { crate::torus::run() }", 1),
         ("torus", "use crate::cli;", 1),
+        ("torus", "use crate::datacenter;", 1),
+        ("datacenter", "use crate::torus::halo;", 1),
         ("torus", "use crate::torus::run; use crate::observe::scan;", 0),
         ("cli", "use crate::torus; use crate::checkpoint; use crate::exit::Exit;", 0),
         ("clock", "use crate::grid;", 1),

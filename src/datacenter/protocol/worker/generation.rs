@@ -1,0 +1,143 @@
+//! Generations: which is the newest complete one, who says so, and what is deleted then.
+//!
+//! Invariant: a manifest is written after all receipts, and a generation counts after its manifest was read. Of the complete
+//! generations the newest few stay; older ones lose their manifest first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::message::{BlobOp, Ending, Note};
+use super::super::name::{Blob, Block, Value, manifest};
+use super::Worker;
+use super::goal::{Asked, Goal};
+
+/// What the blobs held when last looked at.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) asked: Asked,
+    /// When it was asked for.
+    pub(super) sent_ms: Option<u64>,
+    pub(super) chunks: BTreeMap<Block, BTreeSet<u64>>,
+    pub(super) receipts: BTreeMap<u64, BTreeMap<Block, u64>>,
+    pub(super) manifests: BTreeSet<u64>,
+    names: Vec<Blob>,
+    /// Manifests whose writing was acknowledged: worth reading, but nothing counts on them before.
+    pub(super) written: BTreeSet<u64>,
+    /// Manifests that were read and found damaged.
+    pub(super) damaged: BTreeSet<u64>,
+}
+
+impl Listing {
+    /// Takes new names; false if a chunk has receipts with two digests.
+    fn take(&mut self, names: &[Blob]) -> bool {
+        self.chunks.clear();
+        self.receipts.clear();
+        self.manifests.clear();
+        self.names = names.to_vec();
+        let mut single = true;
+        for &name in names {
+            match name {
+                Blob::Chunk { step, block } => {
+                    self.chunks.entry(block).or_default().insert(step);
+                }
+                Blob::Receipt { step, block, digest } => {
+                    let before = self.receipts.entry(step).or_default().insert(block, digest);
+                    single &= before.is_none_or(|other| other == digest);
+                }
+                Blob::Manifest { step } => {
+                    self.manifests.insert(step);
+                }
+            }
+        }
+        single
+    }
+}
+
+impl Worker {
+    pub(super) fn on_listed(&mut self, number: u64, names: &[Blob]) {
+        let Some(sent) = self.listing.asked.answered(number) else { return };
+        self.listing.sent_ms = Some(sent);
+        self.dirty = true;
+        if !self.listing.take(names) {
+            return self.alarm("a chunk");
+        }
+        for damaged in self.listing.damaged.clone() {
+            self.listing.manifests.remove(&damaged);
+        }
+        self.recheck_receipts(sent);
+        let complete = |step: &u64| *step > self.newest && self.digests(*step).is_some();
+        let written = self.listing.manifests.last().copied().filter(|&step| step > self.newest);
+        if let Some(step) = written.max(self.listing.receipts.keys().copied().rfind(complete)) {
+            self.want(Goal::Manifest(step));
+        }
+        self.sweep();
+    }
+
+    /// Digests of the chunks of generation `step`, if all were read back.
+    fn digests(&self, step: u64) -> Option<&BTreeMap<Block, u64>> {
+        let receipts = self.listing.receipts.get(&step)?;
+        (receipts.len() == self.config.blocks() || self.config.bugs.manifest_before_chunks).then_some(receipts)
+    }
+
+    pub(super) fn ask_manifest(&mut self, step: u64) {
+        let blob = Blob::Manifest { step };
+        if self.listing.manifests.contains(&step) || self.listing.written.contains(&step) {
+            self.ask_blobs(BlobOp::Get(blob));
+        } else if let Some(digests) = self.digests(step) {
+            let value = manifest(step, digests);
+            self.ask_blobs(BlobOp::Put { blob, value, replace: self.listing.damaged.contains(&step) });
+        } else {
+            self.goals.remove(&Goal::Manifest(step));
+        }
+    }
+
+    pub(super) fn on_manifest(&mut self, step: u64, read: Option<&Value>) {
+        if !self.reached(Goal::Manifest(step)) || step <= self.newest {
+            return;
+        }
+        let Some(read) = read.filter(|read| read.intact()) else {
+            self.note(Note::Damaged(Blob::Manifest { step }));
+            self.listing.manifests.remove(&step);
+            self.listing.written.remove(&step);
+            self.listing.damaged.insert(step);
+            return self.want(Goal::Manifest(step));
+        };
+        if self.digests(step).is_some_and(|digests| manifest(step, digests) != *read) {
+            return self.alarm(&format!("generation {step}"));
+        }
+        self.newest = step;
+        self.note(Note::Newest(step));
+        self.progress_ms = self.now();
+        self.dirty = true;
+        self.listing.damaged.clear();
+        self.listing.written.clear();
+        self.snapshots.retain(|&(of, _), _| of > step);
+        self.goals.retain(|goal, _| match *goal {
+            Goal::Snapshot(of, _) | Goal::Manifest(of) => of > step,
+            _ => true,
+        });
+        self.pass();
+        self.sweep();
+        if step == self.config.plan.steps {
+            self.exit(Ending::Done);
+        }
+    }
+
+    /// Deletes generations before those that are kept: the owner of the first block does it, whenever it sees any.
+    fn sweep(&mut self) {
+        if self.mains.get(&Block(0)).is_none_or(|main| main.epoch.is_none()) {
+            return;
+        }
+        let bugs = self.config.bugs;
+        let before = self.listing.manifests.range(..self.newest).rev().nth(self.config.limits.keep.max(2) - 2).copied();
+        let kept = if bugs.one_generation_kept { Some(self.newest) } else { before };
+        let Some(oldest) = kept else { return };
+        let names = self.listing.names.clone();
+        let listed = |step: u64| names.contains(&Blob::Manifest { step });
+        for &blob in names.iter().filter(|blob| blob.step() < oldest) {
+            let first = matches!(blob, Blob::Manifest { .. }) != bugs.manifest_deleted_last;
+            if first || !listed(blob.step()) {
+                self.ask_blobs(BlobOp::Delete(blob));
+            }
+        }
+    }
+}
