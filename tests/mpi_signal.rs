@@ -27,7 +27,8 @@ fn goes_on(mpirun: &Path, bench: &Bench, dir: &Path, ranks: usize) -> u64 {
     assert_eq!(list(dir)[0].1, stopped[0]);
     let steps = stopped[0] + 30;
     Launch::restart_sh(mpirun, dir).words(&format!("-n {ranks} --threads 1 --steps {steps}")).ends(0);
-    let other = bench.dir(&format!("undisturbed-{steps}-{ranks}"));
+    let name = dir.file_name().expect("a run has a folder").to_string_lossy();
+    let other = bench.dir(&format!("undisturbed-{name}-{steps}"));
     Launch::alone().run(&bench.job, &other).words(&format!("--threads 1 --steps {steps}")).ends(0);
     for at in [stopped[0], steps] {
         Launch::alone().words("checkpoint verify").path(&step(dir, at)).ends(0);
@@ -101,7 +102,7 @@ fn a_time_limit_stops_the_run_after_a_checkpoint() {
     let run = Launch::ranks(mpirun, 3).run(&bench.job, &dir).words("--threads 1 --max-time 1s");
     let ended = run.start().end(Duration::from_secs(15)).expect(85);
     let at = goes_on(mpirun, &bench, &dir, 2);
-    assert!(ended.seconds > 0.5 && ended.seconds < 5.0, "{} s", ended.seconds);
+    assert!(ended.seconds > 0.5 && ended.seconds < 12.0, "{} s", ended.seconds);
     tell(&format!("--max-time 1s: over {:.2} s after mpirun's start, at step {at}", ended.seconds));
 }
 

@@ -1,5 +1,7 @@
 //! Tables, sizes and ages for people.
 
+pub(in crate::cli) use crate::torus::memory::in_words as size;
+
 /// `rows` under `head`, columns aligned: numbers (columns in `right`) to the right, the rest to the left.
 pub(super) fn table(head: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
@@ -21,19 +23,6 @@ pub(super) fn table(head: &[&str], right: &[usize], rows: &[Vec<String>]) -> Str
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     text
-}
-
-/// `bytes` with a unit.
-#[allow(clippy::cast_precision_loss, reason = "for people")]
-pub(in crate::cli) fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} PiB")
 }
 
 /// `seconds` in the largest unit that fits.
