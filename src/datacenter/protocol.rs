@@ -31,5 +31,5 @@ pub use message::{
     Action, BlobOp, BlobReply, Body, Ending, Event, Fence, Handover, Key, Lease, LedgerOp, LedgerReply, Member,
     Message, Moment, Note, Record, Why,
 };
-pub use name::{Blob, Block, Epoch, Revision, Shell, Value, WorkerId, manifest};
+pub use name::{Blob, Block, Epoch, Held, Revision, Shell, Value, WorkerId, manifest};
 pub use worker::Worker;
