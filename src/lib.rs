@@ -60,6 +60,7 @@
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
 //! | [`observe`] | images, events, records, progress |
+//! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
 //! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
 //! | `datacenter` | what a worker on an unreliable machine decides; refused by the command line as yet |
 //! | [`cli`] | one file per command: the only code that prints |
@@ -94,4 +95,5 @@ pub mod grid;
 pub mod job;
 pub mod observe;
 pub mod plan;
+pub mod run;
 pub mod torus;

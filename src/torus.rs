@@ -1,11 +1,7 @@
 //! Torus mode: ranks in lock-step, halos from peers, a checkpoint now and then.
 pub mod agree;
-pub mod bound;
 pub mod control;
-pub mod fault;
-pub mod folder;
 pub mod halo;
-pub mod memory;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod peers;
@@ -15,8 +11,6 @@ pub mod report;
 pub mod run;
 pub mod save;
 pub mod session;
-pub mod shape;
-pub mod signal;
 pub mod threads;
 
 /// True if an MPI launcher started this process.

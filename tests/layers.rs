@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 11] = [
+const LAYERS: [(&str, u32); 12] = [
     ("grid", 1),
     ("job", 2),
     ("plan", 3),
@@ -14,9 +14,10 @@ const LAYERS: [(&str, u32); 11] = [
     ("advance", 6),
     ("checkpoint", 7),
     ("observe", 8),
-    ("torus", 9),
-    ("datacenter", 9),
-    ("cli", 10),
+    ("run", 9),
+    ("torus", 10),
+    ("datacenter", 10),
+    ("cli", 11),
 ];
 /// Modules that all may use; they use none.
 const COMMON: [&str; 2] = ["exit", "clock"];
@@ -206,7 +207,7 @@ fn a_wrong_use_is_found() {
         ("field", "use crate::grid::AXES;", 0),
         ("field", "use crate::advance::Engine;", 1),
         ("advance", "use crate::{grid::{AXES, Grid}, torus::{run, shape}, clock};", 1),
-        ("advance", "use crate::job::Catalog;\nfn f() -> crate::torus::shape::Shape {}", 1),
+        ("advance", "use crate::job::Catalog;\nfn f() -> crate::torus::halo::Halo {}", 1),
         ("checkpoint", "use crate :: torus\n  :: peers::Peers;", 1),
         ("checkpoint", "use crate::{\n    observe::scan,\n    cli::run,\n};", 2),
         ("observe", "// crate::torus is not named here\nconst S: &str = \"crate::torus \\\" crate::cli\";", 0),

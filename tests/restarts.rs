@@ -11,9 +11,9 @@ use common::jobs::{LIBRARY, Variant, text};
 use common::layouts::{Bits, Case, on_ranks};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
 use ringfort::exit::Exit;
-use ringfort::torus::folder::How;
+use ringfort::run::folder::How;
+use ringfort::run::signal::Signals;
 use ringfort::torus::run::{Request, run};
-use ringfort::torus::signal::Signals;
 use ringfort_kernels::Role;
 
 /// Last step of every chain.

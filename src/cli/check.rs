@@ -15,9 +15,9 @@ use crate::exit::{Exit, Failure};
 use crate::grid::{AXES, Units};
 use crate::job::{Every, Image, Job, Precision};
 use crate::observe::record::Input;
+use crate::run::provenance::inputs;
+use crate::run::state::time;
 use crate::torus::preview::{Ask, Preview, checkpoints};
-use crate::torus::report::inputs;
-use crate::torus::save::time;
 
 /// Show what a run of a job would take, and what is wrong with it, without running.
 #[derive(Debug, clap::Args)]

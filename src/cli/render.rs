@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::job::{COLORS, Image, Job, planes, unknown_word};
 use crate::observe::image::{self, About, Partial};
 use crate::observe::record::RunRecord;
-use crate::torus::memory;
+use crate::run::memory;
 use crate::torus::pictures::store;
 
 /// Bytes of memory that a point of a picture takes while it is drawn.

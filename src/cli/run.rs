@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use crate::advance::library::SHIPPED;
 use crate::exit::{Exit, Failure};
-use crate::torus::folder::How;
+use crate::run::folder::How;
+use crate::run::signal::Signals;
 use crate::torus::peers::FIRST_DEADLINE;
 use crate::torus::run::{self as torus, Request};
-use crate::torus::signal::Signals;
 use crate::torus::threads::Threads;
 use crate::torus::{launched, launched_ranks_here};
 

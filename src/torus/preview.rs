@@ -5,17 +5,16 @@
 
 use ringfort_kernels::Role;
 
-use super::bound;
 use super::halo::traffic;
-use super::memory;
-use super::save::describe;
-use super::shape::Shape;
 use crate::advance::library::{Library, Precise};
 use crate::checkpoint::{CheckpointError, RunId};
 use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
 use crate::grid::{AXES, Region};
 use crate::job::{Every, Job, Precision};
+use crate::run::shape::Shape;
+use crate::run::state::describe;
+use crate::run::{bound, memory};
 
 /// What a person asks for.
 #[derive(Clone, Debug, Default)]

@@ -9,36 +9,29 @@ use std::time::Instant;
 use ringfort_kernels::Real;
 use serde_json::{Map, Value, json};
 
-use super::folder::{Folder, FolderError};
 use super::peers::{PeerError, Peers, gather};
 use super::pictures::PictureError;
 use super::run::{Request, Spent};
-use super::save::{self, Saved};
+use super::save::Saved;
 use super::session::Session;
-use super::shape::Shape;
 use crate::advance::library::Precise;
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::job::{Job, Source};
+use crate::job::Job;
 use crate::observe::events::Events;
 use crate::observe::progress::{Pace, Progress, Summary, Window, copy_bandwidth, progress_line, summary};
-use crate::observe::record::{End, Input, RunRecord, Start};
+use crate::observe::record::{End, RunRecord, Start};
 use crate::plan::Plan;
-
-/// Says a line to the person who started the run.
-pub type Say<'a> = &'a dyn Fn(&str);
+use crate::run::Say;
+use crate::run::folder::{Folder, FolderError};
+use crate::run::provenance::{inputs, overrides};
+use crate::run::shape::Shape;
+use crate::run::state::{as_f64, time};
 
 /// Seconds of steps that a rate is taken over.
 const WINDOW_S: f64 = 30.0;
 /// Seconds that measuring the copy bandwidth may take.
 const BANDWIDTH_S: f64 = 0.03;
-
-/// `count` as a number to divide by.
-#[must_use]
-#[allow(clippy::cast_precision_loss, reason = "rates are approximate")]
-pub fn as_f64(count: u64) -> f64 {
-    count as f64
-}
 
 /// Rank 0's records of a run under way.
 pub struct Report {
@@ -53,28 +46,6 @@ pub struct Report {
     threads: usize,
     copy_bandwidth: Option<f64>,
     checkpoint: Option<(Instant, f64)>,
-}
-
-/// Text, path, overrides and folder of the run that `dir` holds.
-///
-/// # Errors
-///
-/// [`Exit::Usage`] if it holds none.
-pub fn given(dir: &Path) -> Result<(String, PathBuf, Vec<String>, PathBuf), Failure> {
-    if !dir.join("run.json").exists() {
-        return Err(FolderError::NoRun { dir: dir.into() }.into());
-    }
-    let record = RunRecord::read(&dir.join("run.json")).map_err(|error| Failure::from(FolderError::from(error)))?;
-    let path = dir.join("job.toml");
-    let text =
-        fs::read_to_string(&path).map_err(|source| Failure::from(FolderError::Io { action: "read", path, source }))?;
-    Ok((text, record.job_path.clone(), kept_overrides(&record), dir.into()))
-}
-
-/// Overrides that hold for every start of the run.
-#[must_use]
-pub fn kept_overrides(record: &RunRecord) -> Vec<String> {
-    record.overrides.iter().map(|(key, value)| format!("{key}={value}")).collect()
 }
 
 impl Report {
@@ -168,7 +139,7 @@ impl Report {
         say(&progress_line(&Progress {
             step,
             steps: plan.steps,
-            time_s: Some(save::time(step, dt)),
+            time_s: Some(time(step, dt)),
             updates_per_second: self.window.steps_per_second().map(|rate| rate * self.cells),
             bytes_per_update: self.bytes_per_update,
             copy_bandwidth: Some(bandwidth),
@@ -274,25 +245,4 @@ pub(super) fn gather_spent<P: Peers + ?Sized>(peers: &mut P, own: &Spent) -> Res
             })
             .collect()
     }))
-}
-
-/// Overrides that enter the physics, by key.
-fn overrides(job: &Job) -> std::collections::BTreeMap<String, String> {
-    let pairs = job.overrides.iter().filter_map(|entry| entry.split_once('='));
-    pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
-}
-
-/// The job's input files, each once.
-#[must_use]
-pub fn inputs(job: &Job) -> Vec<Input> {
-    let mut inputs: Vec<Input> = Vec::new();
-    for source in job.sources.iter().flatten() {
-        if let Source::File(file) = source {
-            let path = file.path().display().to_string();
-            if inputs.iter().all(|input| input.path != path) {
-                inputs.push(Input { path, bytes: file.length(), blake3: file.hash().to_hex().to_string() });
-            }
-        }
-    }
-    inputs
 }

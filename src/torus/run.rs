@@ -13,14 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::agree::{agree, decide};
 use super::control::{Control, Wishes};
-use super::fault::{Fault, Phase};
-use super::folder::{Folder, From, How};
 use super::peers::Peers;
-use super::report::{Report, Say};
+use super::report::Report;
 use super::save::{self, Saved, Saver, Verdict};
 use super::session::Session;
-use super::shape::Shape;
-use super::signal::Signals;
 use super::{pictures, report};
 use crate::advance::library::{AnyKernel, Library, Precise};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, RunId};
@@ -29,6 +25,13 @@ use crate::exit::{Exit, Failure};
 use crate::grid::Region;
 use crate::job::{Every, Job, Precision};
 use crate::plan::{Plan, Round};
+use crate::run::Say;
+use crate::run::fault::{Fault, Phase};
+use crate::run::folder::{Folder, From, How};
+use crate::run::provenance::{given, kept_overrides};
+use crate::run::shape::Shape;
+use crate::run::signal::Signals;
+use crate::run::state::{as_f64, describe, time, timed};
 
 /// What a person asks for.
 #[derive(Clone, Debug)]
@@ -110,7 +113,7 @@ fn begin(request: &Request, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
         }
         None => {
             let dir = request.dir.clone().unwrap_or_default();
-            report::given(&dir)?
+            given(&dir)?
         }
     };
     let folder = Folder::open(&dir, request.how)?;
@@ -118,7 +121,7 @@ fn begin(request: &Request, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
         say(note);
     }
     if let Some(earlier) = &folder.earlier {
-        overrides = report::kept_overrides(earlier);
+        overrides = kept_overrides(earlier);
     }
     overrides.extend(request.overrides.iter().cloned());
     // The job must be right before anything is written; with a run's own overrides it may say more than the file.
@@ -199,7 +202,7 @@ impl Start<'_> {
         let steps = request.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
         let shape = Shape::new(&job.grid, program.footprint(), peers.ranks(), asked, steps).map_err(Failure::usage)?;
         drop(program);
-        let storable = save::describe::<T>(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check();
+        let storable = describe::<T>(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check();
         agree(peers, storable.map_err(|error| Failure::new(Exit::Usage, CheckpointError::from(error))))?;
         let threads = (&shape, request.threads, request.ranks_here);
         let session = match &begin.from {
@@ -325,9 +328,9 @@ impl<T: Precise> Running<'_, T> {
         }
         if let Some(limit) = self.request.max_time {
             let elapsed = now.duration_since(self.began).as_secs_f64();
-            let steps = report::as_f64(self.step.saturating_sub(self.first_step())).max_or(1.0);
-            let round = (self.spent.compute + self.spent.halo) / steps * report::as_f64(self.plan.round);
-            let save = self.spent.checkpoint / report::as_f64(self.spent.checkpoints).max_or(1.0);
+            let steps = as_f64(self.step.saturating_sub(self.first_step())).max_or(1.0);
+            let round = (self.spent.compute + self.spent.halo) / steps * as_f64(self.plan.round);
+            let save = self.spent.checkpoint / as_f64(self.spent.checkpoints).max_or(1.0);
             own.time_up = elapsed + 2.0 * round + 2.0 * save >= limit;
         }
         own
@@ -356,10 +359,10 @@ impl<T: Precise> Running<'_, T> {
 
     fn draw<P: Peers + ?Sized>(&mut self, images: &[usize], peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
         for &image in images {
-            let time = save::time(self.step, self.session.dt);
+            let time = time(self.step, self.session.dt);
             let session = &mut self.session;
             let (drawn, seconds) =
-                save::timed(|| pictures::draw(self.job, session, (image, self.step, time), &self.dir, peers));
+                timed(|| pictures::draw(self.job, session, (image, self.step, time), &self.dir, peers));
             self.spent.images += seconds;
             self.spent.images_drawn += 1;
             if let (Some(drawn), Some(report)) = (drawn?, &mut self.report) {
@@ -379,7 +382,7 @@ impl<T: Precise> Running<'_, T> {
             fault: self.fault.as_ref(),
             known: &self.known,
         };
-        let (saved, seconds) = save::timed(|| saver.save(self.job, &self.session, &meta, peers));
+        let (saved, seconds) = timed(|| saver.save(self.job, &self.session, &meta, peers));
         let saved = saved?;
         self.spent.checkpoint += seconds;
         self.spent.checkpoints += 1;

@@ -10,17 +10,16 @@ use std::path::Path;
 use ringfort_kernels::Role;
 
 use super::agree::decide;
-use super::fault::{Fault, Phase};
 use super::peers::{PeerError, Peers, broadcast, gather};
 use super::session::Session;
 use crate::advance::library::Precise;
-use crate::checkpoint::{self, CheckpointError, FieldMeta, FileRecord, Fill, Meta, Pending, Pruned, Store};
-use crate::clock;
-use crate::decomp::Cuts;
+use crate::checkpoint::{self, CheckpointError, FileRecord, Meta, Pending, Pruned, Store};
 use crate::exit::{Exit, Failure};
-use crate::grid::{AXES, Extents, Region};
+use crate::grid::{Extents, Region};
 use crate::job::Job;
 use crate::observe::scan;
+use crate::run::fault::{Fault, Phase};
+use crate::run::state::describe;
 
 /// What became of a checkpoint; only rank 0 knows.
 #[derive(Debug)]
@@ -60,45 +59,6 @@ pub struct Saver<'a> {
 /// Description of the state of `session` after `step` steps.
 pub fn meta<T: Precise>(job: &Job, session: &Session<T>, run: checkpoint::RunId, step: u64) -> Meta {
     describe::<T>(job, (session.cuts, session.dt), run, step)
-}
-
-/// Description of the state of `job` after `step` steps of `dt` seconds, cut into parts.
-pub fn describe<T: Precise>(job: &Job, (cuts, dt): (Cuts, f64), run: checkpoint::RunId, step: u64) -> Meta {
-    let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta {
-        name: field.name.into(),
-        unit: field.unit.into(),
-        about: field.about.into(),
-        standard_name: field.standard_name.map(Into::into),
-        half: half(field.half, job.grid.axes),
-        fill: Fill::Nan,
-    });
-    Meta {
-        run,
-        parent: None,
-        step,
-        time: time(step, dt),
-        dt,
-        precision: checkpoint::Precision::of::<T>(),
-        grid: job.grid.clone(),
-        cuts,
-        components: components.collect(),
-        fingerprint: job.fingerprint,
-        job: job.text_in_force().to_owned(),
-    }
-}
-
-/// A kernel counts a job's own axes, the grid counts four.
-fn half(of_kernel: [bool; AXES], axes: usize) -> [bool; AXES] {
-    let mut half = [false; AXES];
-    half[AXES - axes..].copy_from_slice(&of_kernel[..axes]);
-    half
-}
-
-/// Model time in seconds after `step` steps of `dt` seconds: a product, never a running sum.
-#[must_use]
-#[allow(clippy::cast_precision_loss, reason = "a job has at most 2^53 steps")]
-pub fn time(step: u64, dt: f64) -> f64 {
-    step as f64 * dt
 }
 
 /// A value that is not a number, or a bound that the state has left; the same on every rank.
@@ -294,11 +254,4 @@ pub fn diverged<T: Precise>(job: &Job, session: &Session<T>, verdict: Verdict, (
         Verdict::Sound => "the state is sound".into(),
     };
     Failure { exit: Exit::Diverged, report: Failure::usage(words).report }
-}
-
-/// Seconds that `work` takes, and what it gives.
-pub fn timed<V>(work: impl FnOnce() -> V) -> (V, f64) {
-    let began = clock::now();
-    let value = work();
-    (value, clock::now().duration_since(began).as_secs_f64())
 }

@@ -6,12 +6,9 @@
 use ringfort_kernels::{Given, Role};
 
 use super::agree::agree;
-use super::bound;
 use super::control::largest;
 use super::halo::{Halo, OnItsWay};
-use super::memory;
 use super::peers::{PeerError, Peers};
-use super::shape::Shape;
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
@@ -20,6 +17,9 @@ use crate::exit::Failure;
 use crate::field::{Fields, Span};
 use crate::grid::{AXES, Grid, Region};
 use crate::job::{Job, TimeStep};
+use crate::run::inputs::load;
+use crate::run::shape::Shape;
+use crate::run::{bound, memory};
 
 /// One rank's part of a job.
 pub struct Session<T: Precise> {
@@ -192,26 +192,6 @@ fn local(block: &Region, region: &Region) -> Span {
         std::array::from_fn(|axis| region.start[axis].cast_signed() - block.start[axis].cast_signed());
     let high = std::array::from_fn(|axis| low[axis] + region.extent[axis].cast_signed());
     Span { low, high }
-}
-
-/// Fills the fields of `roles` that the job gives.
-pub(super) fn load<T: Precise>(
-    job: &Job,
-    block: &Region,
-    fields: &mut Fields<T>,
-    roles: &[Role],
-) -> Result<(), Failure> {
-    let own = fields.layout().own();
-    for (slot, field) in job.declaration.fields.iter().enumerate() {
-        let Some(source) = job.sources[slot].as_ref().filter(|_| roles.contains(&field.role)) else { continue };
-        if fields.is_full(slot) {
-            let mut values = vec![T::default(); block.cells()];
-            let filled = source.fill(&job.grid, block, &mut values);
-            filled.map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
-            fields.write(slot, &own, &values);
-        }
-    }
-    Ok(())
 }
 
 fn restore_components<T: Precise>(

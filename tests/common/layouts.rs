@@ -7,8 +7,8 @@ use ringfort::advance::program::{Compile, Program};
 use ringfort::advance::{Blocking, Simd};
 use ringfort::grid::Region;
 use ringfort::job::{Job, Precision};
+use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::session::Session;
-use ringfort::torus::shape::{Shape, ShapeError};
 use ringfort::torus::threads::Threads;
 use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Role, Setup};
 

@@ -1,6 +1,6 @@
 //! Tables, sizes and ages for people.
 
-pub(in crate::cli) use crate::torus::memory::in_words as size;
+pub(in crate::cli) use crate::run::memory::in_words as size;
 
 /// `rows` under `head`, columns aligned: numbers (columns in `right`) to the right, the rest to the left.
 pub(super) fn table(head: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {

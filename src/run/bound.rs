@@ -5,7 +5,7 @@
 
 use ringfort_kernels::{Given, Role, Setup};
 
-use super::session::load;
+use super::inputs::load;
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;

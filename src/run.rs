@@ -1,0 +1,16 @@
+//! What both modes share of a run: its folder, inputs, layout, time step, signals and faults on purpose.
+//!
+//! Invariant: nothing here knows ranks or workers.
+
+pub mod bound;
+pub mod fault;
+pub mod folder;
+pub mod inputs;
+pub mod memory;
+pub mod provenance;
+pub mod shape;
+pub mod signal;
+pub mod state;
+
+/// Says a line to the person who started the run.
+pub type Say<'a> = &'a dyn Fn(&str);

@@ -1,0 +1,28 @@
+//! What a job gives, put into the fields of a block.
+
+use ringfort_kernels::Role;
+
+use crate::advance::library::Precise;
+use crate::exit::Failure;
+use crate::field::Fields;
+use crate::grid::Region;
+use crate::job::Job;
+
+/// Fills the fields of `roles` that the job gives.
+///
+/// # Errors
+///
+/// A usage error if a value is refused.
+pub fn load<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, roles: &[Role]) -> Result<(), Failure> {
+    let own = fields.layout().own();
+    for (slot, field) in job.declaration.fields.iter().enumerate() {
+        let Some(source) = job.sources[slot].as_ref().filter(|_| roles.contains(&field.role)) else { continue };
+        if fields.is_full(slot) {
+            let mut values = vec![T::default(); block.cells()];
+            let filled = source.fill(&job.grid, block, &mut values);
+            filled.map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
+            fields.write(slot, &own, &values);
+        }
+    }
+    Ok(())
+}

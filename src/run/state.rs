@@ -1,0 +1,63 @@
+//! The state after a step, as checkpoints and people see it.
+
+use ringfort_kernels::Role;
+
+use crate::advance::library::Precise;
+use crate::checkpoint::{self, FieldMeta, Fill, Meta, RunId};
+use crate::clock;
+use crate::decomp::Cuts;
+use crate::grid::AXES;
+use crate::job::Job;
+
+/// Description of the state of `job` after `step` steps of `dt` seconds, cut into parts.
+pub fn describe<T: Precise>(job: &Job, (cuts, dt): (Cuts, f64), run: RunId, step: u64) -> Meta {
+    let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta {
+        name: field.name.into(),
+        unit: field.unit.into(),
+        about: field.about.into(),
+        standard_name: field.standard_name.map(Into::into),
+        half: half(field.half, job.grid.axes),
+        fill: Fill::Nan,
+    });
+    Meta {
+        run,
+        parent: None,
+        step,
+        time: time(step, dt),
+        dt,
+        precision: checkpoint::Precision::of::<T>(),
+        grid: job.grid.clone(),
+        cuts,
+        components: components.collect(),
+        fingerprint: job.fingerprint,
+        job: job.text_in_force().to_owned(),
+    }
+}
+
+/// A kernel counts a job's own axes, the grid counts four.
+fn half(of_kernel: [bool; AXES], axes: usize) -> [bool; AXES] {
+    let mut half = [false; AXES];
+    half[AXES - axes..].copy_from_slice(&of_kernel[..axes]);
+    half
+}
+
+/// Model time in seconds after `step` steps of `dt` seconds: a product, never a running sum.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "a job has at most 2^53 steps")]
+pub fn time(step: u64, dt: f64) -> f64 {
+    step as f64 * dt
+}
+
+/// Seconds that `work` takes, and what it gives.
+pub fn timed<V>(work: impl FnOnce() -> V) -> (V, f64) {
+    let began = clock::now();
+    let value = work();
+    (value, clock::now().duration_since(began).as_secs_f64())
+}
+
+/// `count` as a number to divide by.
+#[must_use]
+#[allow(clippy::cast_precision_loss, reason = "rates are approximate")]
+pub fn as_f64(count: u64) -> f64 {
+    count as f64
+}
