@@ -57,6 +57,8 @@ pub struct Job {
     pub images: Vec<Image>,
     /// Torus mode's settings.
     pub torus: Torus,
+    /// Data-center mode's settings.
+    pub datacenter: Datacenter,
     /// Hash of everything that the values of the fields depend on, `steps` excluded.
     pub fingerprint: [u8; 32],
     /// What the reader changed or passed over, in words for the user.
@@ -149,6 +151,19 @@ pub struct Torus {
     pub deadline_s: f64,
 }
 
+/// `[datacenter]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Datacenter {
+    /// Blocks along each axis of the job.
+    pub blocks: Option<Vec<usize>>,
+    /// Steps per round, at least 1.
+    pub steps_per_round: Option<usize>,
+    /// Steps between snapshots.
+    pub snapshot_every: Option<u64>,
+    /// Time without a sign of life after which a worker counts as gone, in seconds.
+    pub lease_s: f64,
+}
+
 /// The kernels that a job may name.
 pub trait Catalog {
     /// Names, in order.
@@ -196,6 +211,7 @@ impl Job {
         let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
         let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
         let torus = schedule::torus(&document, &file.torus, &grid)?;
+        let datacenter = schedule::datacenter(&document, &file.datacenter, &grid, &checkpoint)?;
         let setup = setup(&grid, &time, parameters, &sources);
         let fingerprint = fingerprint::of(&grid, &declaration, &setup, precision, &sources, &time);
         let name = schedule::name(&document, file.name.as_deref(), path)?;
@@ -214,6 +230,7 @@ impl Job {
             checkpoint,
             images,
             torus,
+            datacenter,
             fingerprint,
             notes,
             document,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here knows ranks or workers.
 
+pub mod around;
 pub mod bound;
 pub mod fault;
 pub mod folder;

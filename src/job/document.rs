@@ -26,7 +26,6 @@ const LATER: &[(&[&str], &str)] = &[
     (&[], "reduce"),
     (&[], "inflow"),
     (&[], "output"),
-    (&[], "datacenter"),
     (&["checkpoint"], "mtbf"),
     (&["torus"], "machine"),
     (&["time"], "speed_max"),

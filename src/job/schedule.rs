@@ -1,4 +1,4 @@
-//! `name`, `[time]`, `[checkpoint]` and `[torus]`: when things happen.
+//! `name`, `[time]`, `[checkpoint]`, `[torus]` and `[datacenter]`: when things happen.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use ringfort_kernels::Declaration;
 
 use super::document::Document;
 use super::error::JobError;
-use super::{Checkpoint, Every, Time, TimeStep, Torus, axes, schema};
+use super::{Checkpoint, Datacenter, Every, Time, TimeStep, Torus, axes, schema};
 use crate::grid::Grid;
 
 /// Last step that a job may have: up to here `step as f64` is exact.
@@ -19,6 +19,10 @@ const FEWEST_KEPT: usize = 2;
 const DEADLINE_S: f64 = 600.0;
 /// Most steps between two exchanges.
 const MOST_STEPS_PER_EXCHANGE: u64 = 1 << 20;
+/// Time without a sign of life after which a worker counts as gone where the job does not say, in seconds.
+const LEASE_S: f64 = 10.0;
+/// Shortest such time, in seconds.
+const SHORTEST_LEASE_S: f64 = 0.5;
 /// Longest time that a job may name, in seconds: a century.
 const LONGEST_S: f64 = 3.2e9;
 
@@ -107,14 +111,8 @@ pub(super) fn checkpoint(
 
 /// Settings of torus mode.
 pub(super) fn torus(document: &Document, given: &schema::Torus, grid: &Grid) -> Result<Torus, JobError> {
-    let ranks = given.ranks.as_deref().map(|ranks| self::ranks(document, ranks, grid)).transpose()?;
-    let path = ["torus", "steps_per_exchange"];
-    let steps = given.steps_per_exchange.unwrap_or(1);
-    if !(1..=MOST_STEPS_PER_EXCHANGE).contains(&steps) {
-        let problem = format!("{steps} steps; give 1 to {MOST_STEPS_PER_EXCHANGE} steps between two exchanges");
-        return Err(document.wrong(&path, problem));
-    }
-    let steps_per_exchange = usize::try_from(steps).map_err(|_| document.wrong(&path, "too many"))?;
+    let ranks = parts(document, ["torus", "ranks"], given.ranks.as_deref(), grid)?;
+    let steps_per_exchange = steps(document, ["torus", "steps_per_exchange"], given.steps_per_exchange)?.unwrap_or(1);
     let deadline_s = match given.deadline.as_deref() {
         None => DEADLINE_S,
         Some(text) => duration(text)
@@ -123,22 +121,74 @@ pub(super) fn torus(document: &Document, given: &schema::Torus, grid: &Grid) -> 
     Ok(Torus { ranks, steps_per_exchange, deadline_s })
 }
 
-fn ranks(document: &Document, given: &[u64], grid: &Grid) -> Result<Vec<usize>, JobError> {
-    axes::check_length(document, &["torus", "ranks"], given.len(), grid.axes)?;
+/// Settings of data-center mode.
+pub(super) fn datacenter(
+    document: &Document,
+    given: &schema::Datacenter,
+    grid: &Grid,
+    checkpoint: &Checkpoint,
+) -> Result<Datacenter, JobError> {
+    let blocks = parts(document, ["datacenter", "blocks"], given.blocks.as_deref(), grid)?;
+    let steps_per_round = steps(document, ["datacenter", "steps_per_round"], given.steps_per_round)?;
+    let path = ["datacenter", "snapshot_every"];
+    let snapshot_every = match given.snapshot_every.as_deref() {
+        None => None,
+        Some(text) => match (every(document, &path, text)?, checkpoint.every) {
+            (Every::Seconds(_), _) => {
+                return Err(
+                    document.wrong(&path, format!("`{text}`: snapshots are counted in steps; write \"N steps\""))
+                );
+            }
+            (Every::Steps(steps), Some(Every::Steps(kept))) if !kept.is_multiple_of(steps) => {
+                let problem = format!("{steps} steps do not divide the {kept} steps between checkpoints");
+                return Err(document.wrong(&path, problem));
+            }
+            (Every::Steps(steps), _) => Some(steps),
+        },
+    };
+    let path = ["datacenter", "lease"];
+    let lease_s = match given.lease.as_deref() {
+        None => LEASE_S,
+        Some(text) => duration(text)
+            .filter(|lease| (SHORTEST_LEASE_S..=86400.0).contains(lease))
+            .ok_or_else(|| document.wrong(&path, format!("`{text}`: give a time from \"0.5 s\" to \"24 h\"")))?,
+    };
+    Ok(Datacenter { blocks, steps_per_round, snapshot_every, lease_s })
+}
+
+/// A number of steps that one halo serves.
+fn steps(document: &Document, path: [&str; 2], given: Option<u64>) -> Result<Option<usize>, JobError> {
+    let Some(steps) = given else { return Ok(None) };
+    if !(1..=MOST_STEPS_PER_EXCHANGE).contains(&steps) {
+        let problem = format!("{steps} steps; give 1 to {MOST_STEPS_PER_EXCHANGE} steps between two exchanges");
+        return Err(document.wrong(&path, problem));
+    }
+    usize::try_from(steps).map(Some).map_err(|_| document.wrong(&path, "too many"))
+}
+
+/// Parts along each axis of the grid.
+fn parts(
+    document: &Document,
+    [table, key]: [&str; 2],
+    given: Option<&[u64]>,
+    grid: &Grid,
+) -> Result<Option<Vec<usize>>, JobError> {
+    let Some(given) = given else { return Ok(None) };
+    axes::check_length(document, &[table, key], given.len(), grid.axes)?;
     let mut product: u64 = 1;
-    let mut ranks = Vec::new();
+    let mut parts = Vec::new();
     for (at, (&count, &points)) in given.iter().zip(grid.own(&grid.points)).enumerate() {
         let fitting = usize::try_from(count).ok().filter(|count| (1..=points).contains(count));
-        ranks.push(fitting.ok_or_else(|| {
-            let problem = format!("{count} ranks along an axis of {points} points; give 1 to {points}");
-            document.wrong(&["torus", "ranks", &at.to_string()], problem)
+        parts.push(fitting.ok_or_else(|| {
+            let problem = format!("{count} {key} along an axis of {points} points; give 1 to {points}");
+            document.wrong(&[table, key, &at.to_string()], problem)
         })?);
         product = product
             .checked_mul(count)
-            .filter(|&ranks| ranks <= 1 << 31)
-            .ok_or_else(|| document.wrong(&["torus", "ranks"], "more than 2^31 ranks; give fewer"))?;
+            .filter(|&parts| parts <= 1 << 31)
+            .ok_or_else(|| document.wrong(&[table, key], format!("more than 2^31 {key}; give fewer")))?;
     }
-    Ok(ranks)
+    Ok(Some(parts))
 }
 
 const DURATIONS: &str = "write \"N s\", \"N min\" or \"N h\", such as \"10 min\"";

@@ -32,6 +32,9 @@ pub(super) struct File {
     /// Settings of torus mode.
     #[serde(default)]
     pub(super) torus: Torus,
+    /// Settings of data-center mode.
+    #[serde(default)]
+    pub(super) datacenter: Datacenter,
 }
 
 /// Points, spacing and boundaries.
@@ -215,6 +218,20 @@ pub(super) struct Torus {
     pub(super) steps_per_exchange: Option<u64>,
     /// How long a halo may take, "N s", "N min" or "N h"; default "10 min".
     pub(super) deadline: Option<String>,
+}
+
+/// Settings of data-center mode.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Datacenter {
+    /// Blocks along each axis; default: chosen, a few for each worker.
+    pub(super) blocks: Option<Vec<u64>>,
+    /// Steps between two looks at the neighbours; default: those of [torus], else 4.
+    pub(super) steps_per_round: Option<u64>,
+    /// Steps between snapshots, "N steps", where more are wanted than checkpoints are kept.
+    pub(super) snapshot_every: Option<String>,
+    /// Time without a sign of life after which a worker's blocks are taken over, "N s"; default "10 s".
+    pub(super) lease: Option<String>,
 }
 
 /// JSON Schema of [`File`].

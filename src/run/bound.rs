@@ -5,13 +5,12 @@
 
 use ringfort_kernels::{Given, Role, Setup};
 
-use super::inputs::load;
+use super::inputs::{load, load_around};
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
 use crate::exit::{Exit, Failure};
-use crate::field::{Fields, Span};
-use crate::grid::{AXES, Extents, Grid, Region};
+use crate::grid::{AXES, Extents, Region};
 use crate::job::{Job, Source, TimeStep};
 
 /// Most cells of a box that is looked at at once.
@@ -111,7 +110,7 @@ fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepar
     if prepared {
         let slots = engine.full_slots(&fields, Role::Coefficient);
         for &slot in &slots {
-            fill_around(job, block, &mut fields, slot)?;
+            load_around(job, block, &mut fields, slot)?;
         }
         engine.fill_boundary(&mut fields, &slots);
         engine.once(&mut fields, Pass::Prepare);
@@ -120,39 +119,6 @@ fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepar
         engine.once(&mut fields, Pass::Start);
     }
     Ok(engine.largest_rate(&fields).0)
-}
-
-/// Fills the halo of coefficient `slot` with the values of the cells that lie there.
-fn fill_around<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, slot: usize) -> Result<(), Failure> {
-    let Some(source) = &job.sources[slot] else { return Ok(()) };
-    let (all, own) = (fields.layout().all(), fields.layout().own());
-    let mut cells = Vec::new();
-    all.each_row(|row| {
-        for x in all.low[3]..all.high[3] {
-            let cell = Span { low: [row[0], row[1], row[2], x], high: [row[0] + 1, row[1] + 1, row[2] + 1, x + 1] };
-            if !own.holds(&cell) {
-                cells.extend(global(&job.grid, block, &cell).map(|region| (cell, region)));
-            }
-        }
-    });
-    for (cell, region) in cells {
-        let mut value = [T::default()];
-        source.fill(&job.grid, &region, &mut value).map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
-        fields.write(slot, &cell, &value);
-    }
-    Ok(())
-}
-
-/// The cell of the grid that lies at `cell` of `block`, if there is one.
-fn global(grid: &Grid, block: &Region, cell: &Span) -> Option<Region> {
-    let mut start = [0; AXES];
-    for (axis, start) in start.iter_mut().enumerate() {
-        let at = block.start[axis].cast_signed() + cell.low[axis];
-        let points = grid.points[axis].cast_signed();
-        let at = if grid.periodic(axis) { at.rem_euclid(points) } else { at };
-        *start = (0..points).contains(&at).then(|| at.cast_unsigned())?;
-    }
-    Some(Region { start, extent: [1; AXES] })
 }
 
 /// A box of cells cut into boxes of few cells, whole rows and planes where these are few enough.

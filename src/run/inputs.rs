@@ -2,6 +2,7 @@
 
 use ringfort_kernels::Role;
 
+use super::around::around;
 use crate::advance::library::Precise;
 use crate::exit::Failure;
 use crate::field::Fields;
@@ -23,6 +24,22 @@ pub fn load<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, roles
             filled.map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
             fields.write(slot, &own, &values);
         }
+    }
+    Ok(())
+}
+
+/// Fills the halo of coefficient `slot` with the values of the cells that lie there.
+///
+/// # Errors
+///
+/// A usage error if a value is refused.
+pub fn load_around<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, slot: usize) -> Result<(), Failure> {
+    let Some(source) = &job.sources[slot] else { return Ok(()) };
+    for beyond in around(&job.grid, block, fields.layout().halo) {
+        let mut values = vec![T::default(); beyond.cells.cells()];
+        let filled = source.fill(&job.grid, &beyond.cells, &mut values);
+        filled.map_err(|error| Failure::report(job.refuse_input(slot, error)))?;
+        fields.write(slot, &beyond.halo, &values);
     }
     Ok(())
 }

@@ -1,0 +1,344 @@
+//! A block with its storage: starts from the job or from a chunk, advances, and shows what its neighbours read.
+//!
+//! Input: the job, and values by name. Output: the same bits as a rank's block. Values are bytes, little-endian: a *state*
+//! holds a block's own cells, component after component, in memory order; a *shell* holds the cells within the halo's width
+//! of each cut, slab after slab, in each slab component after component.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringfort_kernels::{Given, Role};
+
+use crate::advance::Engine;
+use crate::advance::library::{AnyKernel, Precise};
+use crate::advance::program::Pass;
+use crate::decomp::Cuts;
+use crate::exit::Failure;
+use crate::field::{Fields, Layout, Span};
+use crate::grid::{AXES, Extents, Region};
+use crate::job::Job;
+use crate::run::around::{Beyond, around};
+use crate::run::bound;
+use crate::run::inputs::{load, load_around};
+
+/// What all blocks of a run share.
+#[derive(Clone)]
+pub struct Whole {
+    /// The job.
+    pub job: Arc<Job>,
+    /// Its kernel.
+    pub kernel: &'static dyn AnyKernel,
+    /// Its blocks.
+    pub cuts: Cuts,
+    /// Most steps in a round.
+    pub steps: usize,
+    /// Time step in seconds.
+    pub dt: f64,
+}
+
+/// A block with its storage.
+pub struct Part<T: Precise> {
+    whole: Whole,
+    number: usize,
+    block: Region,
+    engine: Engine<T>,
+    fields: Fields<T>,
+    /// Slots of components.
+    components: Vec<usize>,
+    beyond: Vec<Beyond>,
+}
+
+/// Bytes that do not fit the block.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartError {
+    /// A state or a shell of another length.
+    #[error("block {block} takes {expected} bytes, not {found}; were the workers started with different jobs?")]
+    Length {
+        /// The block.
+        block: usize,
+        /// Bytes that it takes.
+        expected: usize,
+        /// Bytes that came.
+        found: usize,
+    },
+    /// A neighbour's shell is missing.
+    #[error("block {block} lacks the shell of block {neighbour}")]
+    Missing {
+        /// The block.
+        block: usize,
+        /// Whose shell.
+        neighbour: usize,
+    },
+}
+
+impl<T: Precise> Part<T> {
+    /// Block `number`, with coefficients and without a state.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if an input is refused.
+    pub fn new(whole: &Whole, number: usize) -> Result<Self, Failure> {
+        let job = &whole.job;
+        let block = whole.cuts.block(number);
+        let engine = bound::engine::<T>(job, whole.kernel, (&block, whole.dt, 1))?;
+        let mut fields = engine.allocate(block.extent, whole.steps);
+        coefficients(job, &block, &engine, &mut fields)?;
+        let beyond = around(&job.grid, &block, fields.layout().halo);
+        let prepared = engine.full_slots(&fields, Role::Prepared);
+        if !prepared.is_empty() {
+            engine.once(&mut fields, Pass::Prepare);
+            for beyond in &beyond {
+                let there = prepared_in::<T>(whole, &beyond.cells)?;
+                for &slot in &prepared {
+                    let mut values = vec![T::default(); beyond.cells.cells()];
+                    there.read(slot, &there.layout().own(), &mut values);
+                    fields.write(slot, &beyond.halo, &values);
+                }
+            }
+            engine.fill_boundary(&mut fields, &prepared);
+        }
+        let components = engine.full_slots(&fields, Role::Component);
+        Ok(Self { whole: whole.clone(), number, block, engine, fields, components, beyond })
+    }
+
+    /// Takes the state that the job starts from.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if an input is refused.
+    pub fn begin(&mut self) -> Result<(), Failure> {
+        let job = &self.whole.job;
+        load(job, &self.block, &mut self.fields, &[Role::Component, Role::Start])?;
+        if job.declaration.of_role(Role::Start).any(|(slot, _)| job.setup.given[slot] != Given::Absent) {
+            self.engine.once(&mut self.fields, Pass::Start);
+        }
+        Ok(())
+    }
+
+    /// Takes a state.
+    ///
+    /// # Errors
+    ///
+    /// [`PartError::Length`] if it is not one of this block.
+    pub fn load(&mut self, state: &[u8]) -> Result<(), PartError> {
+        let own = self.fields.layout().own();
+        let bytes = own.cells() * T::BYTES;
+        let expected = bytes * self.components.len();
+        if state.len() != expected {
+            return Err(PartError::Length { block: self.number, expected, found: state.len() });
+        }
+        for (&slot, some) in self.components.iter().zip(state.chunks_exact(bytes)) {
+            self.fields.write(slot, &own, &values(some));
+        }
+        Ok(())
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> Bytes {
+        self.collect(&[self.fields.layout().own()])
+    }
+
+    /// What neighbours read.
+    #[must_use]
+    pub fn shell(&self) -> Bytes {
+        self.collect(&slabs(&self.whole.cuts, self.fields.layout()))
+    }
+
+    fn collect(&self, spans: &[Span]) -> Bytes {
+        let cells: usize = spans.iter().map(Span::cells).sum();
+        let mut bytes = vec![0; cells * self.components.len() * T::BYTES];
+        let mut rest = bytes.as_mut_slice();
+        let mut row: Vec<T> = Vec::new();
+        for span in spans {
+            for &slot in &self.components {
+                let (some, more) = rest.split_at_mut(span.cells() * T::BYTES);
+                rest = more;
+                row.resize(span.cells(), T::default());
+                self.fields.read(slot, span, &mut row);
+                for (to, value) in some.chunks_exact_mut(T::BYTES).zip(&row) {
+                    value.write_le(to);
+                }
+            }
+        }
+        bytes.into()
+    }
+
+    /// Advances `steps` steps from the state, with the `shells` of all neighbours of the same step.
+    ///
+    /// # Errors
+    ///
+    /// [`PartError`] if a shell is missing or not what that neighbour shows.
+    pub fn advance(&mut self, shells: &[(usize, &[u8])], steps: usize) -> Result<(), PartError> {
+        let cuts = &self.whole.cuts;
+        for beyond in &self.beyond {
+            let owner = owner(cuts, &beyond.cells);
+            let block = cuts.block(owner);
+            let wanted = relative(&block, &beyond.cells);
+            if owner == self.number {
+                for &slot in &self.components {
+                    let mut values = vec![T::default(); wanted.cells()];
+                    self.fields.read(slot, &wanted, &mut values);
+                    self.fields.write(slot, &beyond.halo, &values);
+                }
+                continue;
+            }
+            let shell = shells.iter().find(|(number, _)| *number == owner);
+            let Some((_, shell)) = shell else {
+                return Err(PartError::Missing { block: self.number, neighbour: owner });
+            };
+            let layout = Layout::new(block.extent, self.fields.layout().halo);
+            let shell = Shell { slabs: slabs(cuts, &layout), components: self.components.len(), bytes: shell };
+            shell.check::<T>(owner)?;
+            for (component, &slot) in self.components.iter().enumerate() {
+                self.fields.write(slot, &beyond.halo, &shell.read(component, &wanted));
+            }
+        }
+        self.engine.advance(&mut self.fields, steps);
+        Ok(())
+    }
+
+    /// The block's cells in the grid.
+    #[must_use]
+    pub fn block(&self) -> Region {
+        self.block
+    }
+
+    /// Values of field `slot` in the global box `region`, which lies in the block: component, coefficient or derived.
+    ///
+    /// # Panics
+    ///
+    /// If `region` leaves the block or `out` has another length.
+    pub fn read(&self, slot: usize, region: &Region, out: &mut [f64]) {
+        let span = relative(&self.block, region);
+        let mut values = vec![T::default(); out.len()];
+        match self.whole.job.declaration.fields[slot].role {
+            Role::Derived => self.engine.program().derive(slot, &self.fields, &span, &mut values),
+            _ => self.fields.read(slot, &span, &mut values),
+        }
+        for (out, value) in out.iter_mut().zip(&values) {
+            *out = value.to_f64();
+        }
+    }
+
+    /// Slots of components, with their values in the block, one after the other.
+    pub fn components(&self) -> impl Iterator<Item = (usize, Vec<T>)> {
+        self.components.iter().map(|&slot| {
+            let mut values = vec![T::default(); self.block.cells()];
+            self.fields.read(slot, &self.fields.layout().own(), &mut values);
+            (slot, values)
+        })
+    }
+
+    /// The largest rate of the present state: `dt` times it is at most 1 while the time step is within the bound.
+    #[must_use]
+    pub fn largest_rate(&self) -> f64 {
+        self.engine.largest_rate(&self.fields).0
+    }
+}
+
+/// Loads the coefficients of `block`, halo included.
+fn coefficients<T: Precise>(
+    job: &Job,
+    block: &Region,
+    engine: &Engine<T>,
+    fields: &mut Fields<T>,
+) -> Result<(), Failure> {
+    load(job, block, fields, &[Role::Coefficient])?;
+    let slots = engine.full_slots(fields, Role::Coefficient);
+    for &slot in &slots {
+        load_around(job, block, fields, slot)?;
+    }
+    engine.fill_boundary(fields, &slots);
+    Ok(())
+}
+
+/// Fields of the box `region` in which prepared fields have their values.
+fn prepared_in<T: Precise>(whole: &Whole, region: &Region) -> Result<Fields<T>, Failure> {
+    let engine = bound::engine::<T>(&whole.job, whole.kernel, (region, whole.dt, 1))?;
+    let mut fields = engine.allocate(region.extent, 0);
+    coefficients(&whole.job, region, &engine, &mut fields)?;
+    engine.once(&mut fields, Pass::Prepare);
+    Ok(fields)
+}
+
+/// Number of the block that holds `cells`.
+fn owner(cuts: &Cuts, cells: &Region) -> usize {
+    let largest = cuts.largest();
+    cuts.part(std::array::from_fn(|axis| cells.start[axis] / largest[axis]))
+}
+
+/// `region` relative to `block`.
+fn relative(block: &Region, region: &Region) -> Span {
+    let low: [isize; AXES] =
+        std::array::from_fn(|axis| region.start[axis].cast_signed() - block.start[axis].cast_signed());
+    let high = std::array::from_fn(|axis| low[axis] + region.extent[axis].cast_signed());
+    Span { low, high }
+}
+
+/// The cells of a block that neighbours read, in boxes without common cells.
+fn slabs(cuts: &Cuts, layout: &Layout) -> Vec<Span> {
+    let mut rest = layout.own();
+    let mut slabs = Vec::new();
+    for axis in (0..AXES).filter(|&axis| cuts.parts()[axis] > 1) {
+        let (extent, deep) = (layout.extent[axis].cast_signed(), layout.halo[axis].cast_signed());
+        let (low, high) = (deep.min(extent), (extent - deep).max(deep.min(extent)));
+        slabs.extend([rest.with(axis, 0, low), rest.with(axis, high, extent)]);
+        rest = rest.with(axis, low, high);
+    }
+    slabs.retain(|slab| slab.cells() > 0);
+    slabs
+}
+
+/// A neighbour's shell.
+struct Shell<'a> {
+    slabs: Vec<Span>,
+    components: usize,
+    bytes: &'a [u8],
+}
+
+impl Shell<'_> {
+    fn check<T: Precise>(&self, block: usize) -> Result<(), PartError> {
+        let cells: usize = self.slabs.iter().map(Span::cells).sum();
+        let expected = cells * self.components * T::BYTES;
+        let found = self.bytes.len();
+        if found == expected { Ok(()) } else { Err(PartError::Length { block, expected, found }) }
+    }
+
+    /// Values of `component` in `wanted`, which the slabs cover.
+    fn read<T: Precise>(&self, component: usize, wanted: &Span) -> Vec<T> {
+        let mut out = vec![T::default(); wanted.cells()];
+        let mut before = 0;
+        for slab in &self.slabs {
+            let cells = slab.cells();
+            let from = &self.bytes[(before + component * cells) * T::BYTES..][..cells * T::BYTES];
+            before += cells * self.components;
+            let low = std::array::from_fn(|axis| slab.low[axis].max(wanted.low[axis]));
+            let high = std::array::from_fn(|axis| slab.high[axis].min(wanted.high[axis]));
+            let common = Span { low, high };
+            let width = common.extent(3);
+            if (0..AXES).any(|axis| high[axis] <= low[axis]) {
+                continue;
+            }
+            common.each_row(|cell| {
+                let source = &from[offset(slab, cell) * T::BYTES..][..width * T::BYTES];
+                let to = &mut out[offset(wanted, cell)..][..width];
+                for (to, bytes) in to.iter_mut().zip(source.chunks_exact(T::BYTES)) {
+                    *to = T::read_le(bytes);
+                }
+            });
+        }
+        out
+    }
+}
+
+/// Position of `cell` in the values of `span`.
+fn offset(span: &Span, cell: [isize; AXES]) -> usize {
+    let at: Extents = std::array::from_fn(|axis| (cell[axis] - span.low[axis]).unsigned_abs());
+    (0..AXES).fold(0, |offset, axis| offset * span.extent(axis) + at[axis])
+}
+
+fn values<T: Precise>(bytes: &[u8]) -> Vec<T> {
+    bytes.chunks_exact(T::BYTES).map(T::read_le).collect()
+}
