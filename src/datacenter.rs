@@ -6,3 +6,4 @@
 
 pub mod part;
 pub mod protocol;
+pub mod transport;

@@ -1,4 +1,4 @@
-//! Plain structs to bytes and back, for the manifest and for messages between ranks.
+//! Plain structs to bytes and back, for the manifest and for messages between ranks or workers.
 //!
 //! The bytes are those of bincode 1: little-endian, numbers of fixed width, lengths as `u64`. Field values never pass
 //! through here. Decoding takes no more memory than a small multiple of [`LIMIT`].
