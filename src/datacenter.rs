@@ -4,6 +4,7 @@
 //! I/O that a simulator drives in tests (`tests/datacenter_sim.rs`). What drives it in life is not there yet: the command
 //! line refuses the mode by name.
 
+pub mod ledger;
 pub mod part;
 pub mod protocol;
 pub mod transport;
