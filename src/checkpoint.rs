@@ -15,6 +15,7 @@ mod chunk;
 pub mod codec;
 mod diff;
 mod error;
+mod files;
 mod keep;
 mod manifest;
 mod meta;
@@ -27,14 +28,15 @@ mod zarr;
 
 pub use diff::{Difference, FieldDifference, Obstacle, compare};
 pub use error::{CheckpointError, Damage};
+pub use files::{chunk_file, chunk_values, complete, group_file, leading_files};
 pub use keep::{MIN_KEEP, Pruned, prune};
 pub use manifest::{FileRecord, Manifest};
 pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Parent, Precision, RunId};
-pub use owner::Owner;
+pub use owner::{NAME as OWNER, Owner, remove};
 pub use read::Checkpoint;
 pub use select::{Entry, Found, Reason, Refused, State, newest, scan};
 pub use store::{Disk, Kind, Metadata, Sink, Source, Store};
-pub use write::{Pending, abandon, begin, commit, write_part};
+pub use write::{Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part};
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,16 @@
 //! I/O that a simulator drives in tests (`tests/datacenter_sim.rs`). What drives it in life is not there yet: the command
 //! line refuses the mode by name.
 
+pub mod blobs;
+pub mod compute;
 pub mod ledger;
+pub mod node;
+pub mod observed;
 pub mod part;
 pub mod protocol;
+pub mod records;
+pub mod spec;
+pub mod status;
+pub mod supervise;
+pub mod tally;
 pub mod transport;

@@ -253,6 +253,16 @@ impl Job {
         Ok((declaration, images))
     }
 
+    /// Last step of the job `text`. Inputs are not looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`JobError`] if the text is no job.
+    pub fn steps(text: &str, path: &Path, overrides: &[String]) -> Result<u64, JobError> {
+        let file: schema::File = Document::new(text, path, overrides)?.deserialize()?;
+        Ok(file.time.steps)
+    }
+
     /// JSON Schema of the job file.
     #[must_use]
     pub fn schema() -> serde_json::Value {

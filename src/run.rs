@@ -3,6 +3,7 @@
 //! Invariant: nothing here knows ranks or workers.
 
 pub mod around;
+pub mod begin;
 pub mod bound;
 pub mod fault;
 pub mod folder;

@@ -48,6 +48,10 @@ impl Stream<'_> {
         Ok(())
     }
 
+    fn add_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        bytes.chunks(PIECE).try_for_each(|some| self.add(some.len(), |to| to.copy_from_slice(some)))
+    }
+
     fn add_fill(&mut self, value: &[u8], mut count: usize) -> io::Result<()> {
         while count > 0 {
             let some = count.min(PIECE / value.len());
@@ -83,23 +87,78 @@ impl Stream<'_> {
 pub(super) fn write<T: Real>(
     store: &dyn Store,
     path: &Path,
-    [extent, chunk]: [Extents; 2],
+    extents: [Extents; 2],
     fill: Fill,
     values: &[T],
 ) -> io::Result<(u64, u32)> {
-    let fill: &[u8] = match (fill, T::BYTES) {
-        (Fill::Nan, 4) => &0x7fc0_0000_u32.to_le_bytes(),
-        (Fill::Nan, _) => &0x7ff8_0000_0000_0000_u64.to_le_bytes(),
-        (Fill::Zero, bytes) => &[0; 8][..bytes],
-    };
+    let row = extents[0][3];
     let mut file = store.create(path)?;
-    let mut stream = Stream { file: &mut *file, piece: Vec::new(), crc: 0, bytes: 0 };
-    let mut rows = values.chunks_exact(extent[3]);
+    write_rows(&mut *file, extents, &padding(fill, T::BYTES), |stream, index| {
+        stream.add_values(&values[index * row..(index + 1) * row])
+    })
+}
+
+/// Bytes of the same file; `values` are little-endian, of `width` bytes each.
+pub(super) fn encode(extents: [Extents; 2], fill: Fill, width: usize, values: &[u8]) -> Vec<u8> {
+    let row = extents[0][3] * width;
+    let cells: usize = extents[1].iter().product();
+    let mut file = Vec::with_capacity(cells * width + 4);
+    let written = write_rows(&mut file, extents, &padding(fill, width), |stream, index| {
+        stream.add_bytes(&values[index * row..(index + 1) * row])
+    });
+    written.expect("memory takes all bytes");
+    file
+}
+
+/// Values of a block of `extent` cells in the `bytes` of a chunk's file of `chunk` cells of `width` bytes, if these are
+/// as many as they should be and have their checksum.
+pub(super) fn decode([extent, chunk]: [Extents; 2], width: usize, bytes: &[u8]) -> Result<Vec<u8>, Damage> {
+    let cells: usize = chunk.iter().product();
+    let length = || Damage::Length { expected: (cells * width + 4) as u64, found: bytes.len() as u64 };
+    let (values, stored) = bytes.split_last_chunk::<4>().ok_or_else(length)?;
+    if values.len() != cells * width {
+        return Err(length());
+    }
+    let [expected, found] = [u32::from_le_bytes(*stored), crc32c::crc32c(values)];
+    if expected != found {
+        return Err(Damage::Checksum { expected, found });
+    }
+    let own: usize = extent.iter().product();
+    let mut all = Vec::with_capacity(own * width);
+    let whole = Region { start: [0; 4], extent: chunk };
+    for [w, z, y] in (Region { start: [0; 4], extent }).rows() {
+        let start = whole.offset([w, z, y, 0]) * width;
+        all.extend_from_slice(&values[start..start + extent[3] * width]);
+    }
+    Ok(all)
+}
+
+/// Little-endian bytes of a value that stands beyond the grid.
+fn padding(fill: Fill, width: usize) -> Vec<u8> {
+    match (fill, width) {
+        (Fill::Nan, 4) => 0x7fc0_0000_u32.to_le_bytes().to_vec(),
+        (Fill::Nan, _) => 0x7ff8_0000_0000_0000_u64.to_le_bytes().to_vec(),
+        (Fill::Zero, width) => vec![0; width],
+    }
+}
+
+/// Writes a chunk of `chunk` cells around a block of `extent` cells, whose rows `add` adds by their number.
+fn write_rows(
+    file: &mut dyn Sink,
+    [extent, chunk]: [Extents; 2],
+    fill: &[u8],
+    mut add: impl FnMut(&mut Stream, usize) -> io::Result<()>,
+) -> io::Result<(u64, u32)> {
+    let mut stream = Stream { file, piece: Vec::new(), crc: 0, bytes: 0 };
+    let mut index = 0;
     for [w, z, y] in (Region { start: [0; 4], extent: chunk }).rows() {
-        let row = if w < extent[0] && z < extent[1] && y < extent[2] { rows.next() } else { None };
-        let row = row.unwrap_or(&[]);
-        stream.add_values(row)?;
-        stream.add_fill(fill, chunk[3] - row.len())?;
+        let mut padded = chunk[3];
+        if w < extent[0] && z < extent[1] && y < extent[2] {
+            add(&mut stream, index)?;
+            index += 1;
+            padded -= extent[3];
+        }
+        stream.add_fill(fill, padded)?;
     }
     stream.finish()
 }

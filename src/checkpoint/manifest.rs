@@ -32,6 +32,15 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
+    /// Record of the file `name` with content `bytes`.
+    #[must_use]
+    pub fn of(name: String, bytes: &[u8]) -> Self {
+        let mut record = Self { name, bytes: bytes.len() as u64, crc: 0 };
+        let values = if record.is_chunk() { bytes.len().saturating_sub(4) } else { bytes.len() };
+        record.crc = crc32c::crc32c(&bytes[..values]);
+        record
+    }
+
     /// True for array values, which end in their own checksum.
     pub(super) fn is_chunk(&self) -> bool {
         self.name.contains("/c/")
@@ -118,7 +127,12 @@ impl Manifest {
     }
 
     /// Record of the chunk of `part` of `component`.
-    pub(super) fn chunk(&self, component: usize, part: usize) -> &FileRecord {
+    ///
+    /// # Panics
+    ///
+    /// If there is no such part or component.
+    #[must_use]
+    pub fn chunk(&self, component: usize, part: usize) -> &FileRecord {
         &self.files[self.meta.files_before_chunks() + component * self.meta.cuts.count() + part]
     }
 }

@@ -197,7 +197,8 @@ impl Meta {
     }
 
     /// Bytes of one chunk file: values padded to the largest block, then the checksum.
-    pub(super) fn chunk_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn chunk_bytes(&self) -> u64 {
         let cells: u64 = self.cuts.largest().iter().map(|&extent| extent as u64).product();
         cells * self.precision.bytes() as u64 + 4
     }

@@ -9,7 +9,7 @@ use super::shown;
 use super::store::{Kind, Store, read_file, write_file};
 
 /// Name of the record's file.
-pub(super) const NAME: &str = "OWNER";
+pub const NAME: &str = "OWNER";
 const MOST: u64 = 4096;
 /// Folders within folders that a checkpoint can have, with some to spare.
 const DEPTH: usize = 12;
@@ -59,12 +59,16 @@ impl Owner {
             .map_err(CheckpointError::io("write", shown(folder, NAME)))
     }
 
-    fn text(&self) -> String {
+    /// The record's text.
+    #[must_use]
+    pub fn text(&self) -> String {
         let body = format!("ringfort checkpoint\nrun {}\nhost {}\npid {}\n", self.run, self.host, self.pid);
         format!("{body}crc32c {:08x}\n", crc32c::crc32c(body.as_bytes()))
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    /// The record in `bytes`, if they are one.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let line = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         let owner =
@@ -75,7 +79,11 @@ impl Owner {
 
 /// Removes `folder` and all in it, the manifest first and the owner record last, so that a crash in between leaves
 /// something that is no checkpoint and still ours.
-pub(super) fn remove(store: &dyn Store, folder: &Path) -> Result<(), CheckpointError> {
+///
+/// # Errors
+///
+/// The first of the store's errors; what was removed by then is gone.
+pub fn remove(store: &dyn Store, folder: &Path) -> Result<(), CheckpointError> {
     let error = |name: &str| CheckpointError::io("remove", shown(folder, name));
     match store.remove_file(&folder.join(MANIFEST)) {
         Ok(()) => store.sync_folder(folder).map_err(error(""))?,

@@ -155,6 +155,18 @@ impl Sink for File {
     }
 }
 
+/// A file in memory.
+impl Sink for Vec<u8> {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Source for File {
     fn bytes(&self) -> io::Result<u64> {
         Ok(File::metadata(self)?.len())

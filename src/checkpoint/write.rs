@@ -11,16 +11,17 @@ use ringfort_kernels::Real;
 
 use super::chunk;
 use super::error::CheckpointError;
+use super::files::{complete, leading_files};
 use super::manifest::{FileRecord, Manifest};
 use super::meta::{Fill, Meta, Precision, RunId};
 use super::owner::{self, Owner};
 use super::read::Checkpoint;
 use super::store::{Store, write_file};
-use super::zarr;
 use super::{MANIFEST, folder, home, shown};
 use crate::grid::Extents;
 
-const TEMPORARY: &str = "MANIFEST.part";
+/// Name of the manifest while it is being written.
+pub const TEMPORARY: &str = "MANIFEST.part";
 
 /// A checkpoint that has a folder and no manifest yet.
 #[derive(Clone, Debug)]
@@ -101,9 +102,7 @@ pub fn commit(
     chunks: Vec<FileRecord>,
 ) -> Result<Manifest, CheckpointError> {
     let folder = &pending.folder;
-    let chunks = in_order(folder, meta, chunks)?;
-    let files = pending.files.iter().cloned().chain(chunks).collect();
-    let manifest = Manifest { meta: meta.clone(), files };
+    let manifest = complete(folder, meta, pending.files.clone(), chunks)?;
     let name = || shown(folder, MANIFEST);
     let bytes = manifest
         .encode()
@@ -154,10 +153,15 @@ fn make_room(store: &dyn Store, folder: &Path, meta: &Meta) -> Result<(), Checkp
         Err(error) if !error.damaged() => return Err(error),
         Ok(_) | Err(_) => {}
     }
-    move_aside(store, folder)
+    move_aside(store, folder).map(drop)
 }
 
-fn move_aside(store: &dyn Store, folder: &Path) -> Result<(), CheckpointError> {
+/// Renames the checkpoint's folder to `step-N.refused-K`, which no restart considers, and returns the new path.
+///
+/// # Errors
+///
+/// [`CheckpointError::Io`] from the store.
+pub fn move_aside(store: &dyn Store, folder: &Path) -> Result<PathBuf, CheckpointError> {
     let error = || CheckpointError::io("move aside", shown(folder, ""));
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let free = (1_u32..)
@@ -165,7 +169,8 @@ fn move_aside(store: &dyn Store, folder: &Path) -> Result<(), CheckpointError> {
         .find(|aside| store.metadata(aside).is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
     let aside = free.ok_or_else(|| error()(io::ErrorKind::AlreadyExists.into()))?;
     store.rename(folder, &aside).map_err(error())?;
-    store.sync_folder(folder.parent().unwrap_or(Path::new("."))).map_err(error())
+    store.sync_folder(folder.parent().unwrap_or(Path::new("."))).map_err(error())?;
+    Ok(aside)
 }
 
 /// Writes owner record, folders, metadata and coordinates, and syncs all of them.
@@ -181,16 +186,10 @@ fn prepare(store: &dyn Store, home: &Path, folder: &Path, meta: &Meta) -> Result
     let folders = folders(meta);
     folders.iter().try_for_each(|name| create(name))?;
     let mut files = Vec::new();
-    for (name, bytes) in zarr::documents(meta) {
+    for (name, bytes) in leading_files(meta) {
         write_file(store, &folder.join(&name), &bytes).map_err(CheckpointError::io("write", shown(folder, &name)))?;
-        files.push(FileRecord { name, bytes: bytes.len() as u64, crc: crc32c::crc32c(&bytes) });
+        files.push(FileRecord::of(name, &bytes));
     }
-    for (name, axis, half) in meta.coordinates() {
-        files.push(write_coordinate(store, folder, meta, &name, axis, half)?);
-    }
-    let places: std::collections::HashMap<String, usize> =
-        meta.files().take(meta.files_before_chunks()).enumerate().map(|(at, (name, _))| (name, at)).collect();
-    files.sort_by_key(|file| places[&file.name]);
     folders.iter().rev().try_for_each(|name| sync(name))?;
     sync("")?;
     Ok(Pending { folder: folder.to_path_buf(), files })
@@ -216,23 +215,6 @@ fn folders(meta: &Meta) -> Vec<String> {
     all
 }
 
-#[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
-fn write_coordinate(
-    store: &dyn Store,
-    folder: &Path,
-    meta: &Meta,
-    name: &str,
-    axis: usize,
-    half: bool,
-) -> Result<FileRecord, CheckpointError> {
-    let grid = &meta.grid;
-    let beyond = if half { 0.5 } else { 0.0 };
-    let values: Vec<f64> =
-        (0..grid.points[axis]).map(|at| grid.origin[axis] + grid.spacing[axis] * (at as f64 + beyond)).collect();
-    let extent: Extents = [1, 1, 1, values.len()];
-    write_values(store, folder, format!("{name}/c/0"), [extent, extent], Fill::Nan, &values)
-}
-
 fn write_values<T: Real>(
     store: &dyn Store,
     folder: &Path,
@@ -244,22 +226,4 @@ fn write_values<T: Real>(
     let (bytes, crc) = chunk::write(store, &folder.join(&name), extents, fill, values)
         .map_err(CheckpointError::io("write", shown(folder, &name)))?;
     Ok(FileRecord { name, bytes, crc })
-}
-
-/// `chunks` in the manifest's order.
-fn in_order(folder: &Path, meta: &Meta, mut chunks: Vec<FileRecord>) -> Result<Vec<FileRecord>, CheckpointError> {
-    let places: std::collections::HashMap<String, usize> =
-        meta.files().skip(meta.files_before_chunks()).enumerate().map(|(at, (name, _))| (name, at)).collect();
-    let mut times = vec![0_usize; places.len()];
-    for chunk in &chunks {
-        match places.get(&chunk.name) {
-            Some(&place) if chunk.bytes == meta.chunk_bytes() => times[place] += 1,
-            _ => return Err(CheckpointError::Reported { name: shown(folder, &chunk.name), times: 0 }),
-        }
-    }
-    if let Some((name, place)) = places.iter().filter(|&(_, &place)| times[place] != 1).min_by_key(|&(_, at)| at) {
-        return Err(CheckpointError::Reported { name: shown(folder, name), times: times[*place] });
-    }
-    chunks.sort_by_key(|chunk| places[&chunk.name]);
-    Ok(chunks)
 }

@@ -12,7 +12,6 @@ use crate::job::{COLORS, Image, Job, planes, unknown_word};
 use crate::observe::image::{self, About, Partial};
 use crate::observe::record::RunRecord;
 use crate::run::memory;
-use crate::torus::pictures::store;
 
 /// Bytes of memory that a point of a picture takes while it is drawn.
 const POINT_BYTES: u64 = 48;
@@ -99,7 +98,9 @@ fn newest(args: &Args, dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn write(args: &Args, default: &Path, png: &[u8]) -> Result<PathBuf, Failure> {
-    store(args.out.as_deref().unwrap_or(default), png).map_err(|error| Failure::new(Exit::Usage, error))
+    let path = args.out.as_deref().unwrap_or(default);
+    let written = image::store(path, png).map(|()| path.to_path_buf());
+    written.map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
 }
 
 /// What to draw.

@@ -81,7 +81,7 @@ pub(super) fn ranks(text: &str) -> Result<Ranks, String> {
         .ok_or_else(|| "write counts with x between them, say 2x2x1".into())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write, say, 90s, 15min, 23h55m or 1h".to_owned();
     let mut seconds = 0_u64;
     let mut rest = text.trim();

@@ -199,6 +199,14 @@ impl<T: Precise> Part<T> {
         Ok(())
     }
 
+    /// Makes the first value of the first component NaN: a fault on purpose.
+    pub fn spoil(&mut self) {
+        if let Some(&slot) = self.components.first() {
+            let first = Span { low: [0; AXES], high: [1; AXES] };
+            self.fields.write(slot, &first, &[T::of(f64::NAN)]);
+        }
+    }
+
     /// The block's cells in the grid.
     #[must_use]
     pub fn block(&self) -> Region {

@@ -205,9 +205,11 @@ impl Transport {
     pub fn send(&self, to: WorkerId, message: Message) {
         let counts = &self.common.counts;
         if to == self.common.me {
-            let values = values(&message.body);
-            match self.common.inbox.try_send((to, message)) {
-                Ok(()) => counts.by_pointer.add(values),
+            match self.common.inbox.try_reserve() {
+                Ok(place) => {
+                    counts.by_pointer.add(values(&message.body));
+                    place.send((to, message));
+                }
                 Err(_) => counts.dropped.one(),
             }
             return;

@@ -5,6 +5,9 @@
 
 mod partial;
 
+use std::path::Path;
+use std::{fs, io};
+
 use crate::grid::{AXES, Grid, Region};
 use crate::job::Image;
 
@@ -194,6 +197,19 @@ fn digits(value: f64) -> String {
 pub fn file_name(image: &Image, grid: &Grid, step: u64) -> String {
     let plane: String = image.plane.iter().map(|&(axis, index)| format!("-{}{index}", grid.name(axis))).collect();
     format!("images/{}{plane}-step-{step:010}.png", image.field)
+}
+
+/// Writes a file so that it is there whole or not at all; makes its folder if need be.
+///
+/// # Errors
+///
+/// If the system refuses.
+pub fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let part = path.with_extension("png.part");
+    fs::write(&part, bytes).and_then(|()| fs::rename(&part, path))
 }
 
 #[cfg(test)]

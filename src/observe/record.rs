@@ -53,15 +53,17 @@ pub struct Start {
     pub host: String,
     /// Its processor.
     pub cpu: Cpu,
+    /// `torus` or `datacenter`.
+    pub mode: String,
     /// Library that carries messages, where there is one.
     pub mpi: Option<String>,
-    /// Number of ranks.
+    /// Number of ranks, or of workers.
     pub ranks: usize,
     /// Threads of each rank.
     pub threads: usize,
     /// Parts along each axis of the job.
     pub cuts: Vec<usize>,
-    /// Steps between two exchanges.
+    /// Steps between two exchanges, or in a round.
     pub steps_per_exchange: usize,
     /// Seconds since the Unix epoch when it started.
     pub started: f64,
@@ -70,6 +72,24 @@ pub struct Start {
     /// The numbers of its end; absent while it runs, and if it died.
     #[serde(flatten)]
     pub end: Option<End>,
+    /// What it survived, in data-center mode.
+    #[serde(flatten)]
+    pub survived: Option<Survived>,
+}
+
+/// What a start in data-center mode survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survived {
+    /// Workers that were lost.
+    pub lost: u64,
+    /// Block steps that were computed more than once.
+    pub recomputed_steps: u64,
+    /// Blocks taken from workers that lived.
+    pub stolen: u64,
+    /// Requests sent again.
+    pub retried: u64,
+    /// Chunks stored.
+    pub snapshots: u64,
 }
 
 /// How a start went.

@@ -2,15 +2,14 @@
 
 use ringfort_kernels::Role;
 
-use crate::advance::library::Precise;
 use crate::checkpoint::{self, FieldMeta, Fill, Meta, RunId};
 use crate::clock;
 use crate::decomp::Cuts;
 use crate::grid::AXES;
-use crate::job::Job;
+use crate::job::{Job, Precision};
 
 /// Description of the state of `job` after `step` steps of `dt` seconds, cut into parts.
-pub fn describe<T: Precise>(job: &Job, (cuts, dt): (Cuts, f64), run: RunId, step: u64) -> Meta {
+pub fn describe(job: &Job, (cuts, dt): (Cuts, f64), run: RunId, step: u64) -> Meta {
     let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta {
         name: field.name.into(),
         unit: field.unit.into(),
@@ -25,7 +24,10 @@ pub fn describe<T: Precise>(job: &Job, (cuts, dt): (Cuts, f64), run: RunId, step
         step,
         time: time(step, dt),
         dt,
-        precision: checkpoint::Precision::of::<T>(),
+        precision: match job.precision {
+            Precision::F32 => checkpoint::Precision::Float32,
+            Precision::F64 => checkpoint::Precision::Float64,
+        },
         grid: job.grid.clone(),
         cuts,
         components: components.collect(),

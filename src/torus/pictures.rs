@@ -1,6 +1,5 @@
 //! Images of all ranks together: each gives its part of the plane, rank 0 draws.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -65,22 +64,9 @@ pub fn draw<T: Precise, P: Peers + ?Sized>(
             .map(|bytes| Partial::from_bytes(bytes))
             .collect::<Result<_, _>>()?;
         let png = image::finish(wanted, &job.grid, (step, time), &partials, &about)?;
-        store(&dir.join(image::file_name(wanted, &job.grid, step)), &png)
+        let path = dir.join(image::file_name(wanted, &job.grid, step));
+        image::store(&path, &png).map_err(|source| PictureError::Io { path: path.clone(), source })?;
+        Ok(path)
     };
     Ok(Some(finish()))
-}
-
-/// Writes a file so that it is there whole or not at all.
-///
-/// # Errors
-///
-/// [`PictureError::Io`] if the disk refuses.
-pub fn store(path: &Path, bytes: &[u8]) -> Result<PathBuf, PictureError> {
-    let fail = |source| PictureError::Io { path: path.into(), source };
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(fail)?;
-    }
-    let part = path.with_extension("png.part");
-    fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).map_err(fail)?;
-    Ok(path.into())
 }

@@ -64,6 +64,7 @@ impl Report {
         folder.claim()?;
         let program = session.engine.program();
         let start = Start {
+            mode: "torus".into(),
             mpi: request.mpi.clone(),
             ranks: shape.cuts.count(),
             threads: request.threads,

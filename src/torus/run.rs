@@ -9,8 +9,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::agree::{agree, decide};
 use super::control::{Control, Wishes};
 use super::peers::Peers;
@@ -26,9 +24,9 @@ use crate::grid::Region;
 use crate::job::{Every, Job, Precision};
 use crate::plan::{Plan, Round};
 use crate::run::Say;
+use crate::run::begin::{Ask, Begin, begin};
 use crate::run::fault::{Fault, Phase};
-use crate::run::folder::{Folder, From, How};
-use crate::run::provenance::{given, kept_overrides};
+use crate::run::folder::{Folder, How};
 use crate::run::shape::Shape;
 use crate::run::signal::Signals;
 use crate::run::state::{as_f64, describe, time, timed};
@@ -62,17 +60,6 @@ pub struct Request {
     pub signals: Signals,
 }
 
-/// What rank 0 found at the start, and every rank needs.
-#[derive(Serialize, Deserialize)]
-struct Begin {
-    text: String,
-    path: PathBuf,
-    overrides: Vec<String>,
-    dir: PathBuf,
-    run: String,
-    from: Option<From>,
-}
-
 /// Runs what `request` asks for, all ranks together.
 ///
 /// # Errors
@@ -82,7 +69,14 @@ pub fn run<P: Peers + ?Sized>(request: &Request, peers: &mut P, say: Say<'_>) ->
     let began = clock::now();
     let mut folder = None;
     let begin = decide(peers, || {
-        let (begin, opened) = begin(request, say)?;
+        let ask = Ask {
+            job: request.job.as_deref(),
+            overrides: &request.overrides,
+            dir: request.dir.as_deref(),
+            how: request.how,
+            library: &request.library,
+        };
+        let (begin, opened) = begin(&ask, say)?;
         folder = Some(opened);
         serde_json::to_vec(&begin).map_err(|error| Failure::new(Exit::Usage, error))
     })?;
@@ -98,36 +92,6 @@ pub fn run<P: Peers + ?Sized>(request: &Request, peers: &mut P, say: Say<'_>) ->
         Precision::F64 => start.go::<f64, P>(folder, peers, say),
         Precision::F32 => start.go::<f32, P>(folder, peers, say),
     }
-}
-
-/// Rank 0's look at job file and folder.
-fn begin(request: &Request, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
-    let (text, path, mut overrides, dir) = match &request.job {
-        Some(path) => {
-            let job = Job::read(path, &request.overrides, &request.library).map_err(Failure::report)?;
-            for note in &job.notes {
-                say(note);
-            }
-            let dir = request.dir.clone().unwrap_or_else(|| PathBuf::from("out").join(&job.name));
-            (job.text, std::path::absolute(path).unwrap_or_else(|_| path.clone()), Vec::new(), dir)
-        }
-        None => {
-            let dir = request.dir.clone().unwrap_or_default();
-            given(&dir)?
-        }
-    };
-    let folder = Folder::open(&dir, request.how)?;
-    for note in &folder.notes {
-        say(note);
-    }
-    if let Some(earlier) = &folder.earlier {
-        overrides = kept_overrides(earlier);
-    }
-    overrides.extend(request.overrides.iter().cloned());
-    // The job must be right before anything is written; with a run's own overrides it may say more than the file.
-    Job::parse(&text, &path, &overrides, &request.library).map_err(Failure::report)?;
-    let run = folder.run.to_string();
-    Ok((Begin { text, path, overrides, dir, run, from: folder.from.clone() }, folder))
 }
 
 /// A run about to begin.
@@ -202,7 +166,7 @@ impl Start<'_> {
         let steps = request.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
         let shape = Shape::new(&job.grid, program.footprint(), peers.ranks(), asked, steps).map_err(Failure::usage)?;
         drop(program);
-        let storable = describe::<T>(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check();
+        let storable = describe(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check();
         agree(peers, storable.map_err(|error| Failure::new(Exit::Usage, CheckpointError::from(error))))?;
         let threads = (&shape, request.threads, request.ranks_here);
         let session = match &begin.from {

@@ -58,7 +58,7 @@ pub struct Saver<'a> {
 
 /// Description of the state of `session` after `step` steps.
 pub fn meta<T: Precise>(job: &Job, session: &Session<T>, run: checkpoint::RunId, step: u64) -> Meta {
-    describe::<T>(job, (session.cuts, session.dt), run, step)
+    describe(job, (session.cuts, session.dt), run, step)
 }
 
 /// A value that is not a number, or a bound that the state has left; the same on every rank.

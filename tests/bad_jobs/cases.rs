@@ -118,7 +118,12 @@ fn later() -> Vec<Case> {
             "{ checkpoint = \"run/step-1\" }",
             &["`checkpoint` in [fields.temperature] is not"],
         ),
-        case("lease", "[torus]", "[datacenter]\nlease = \"3\"\n[torus]", &["`3`: give a time from \"0.5 s\" to \"24 h\""]),
+        case(
+            "lease",
+            "[torus]",
+            "[datacenter]\nlease = \"3\"\n[torus]",
+            &["`3`: give a time from \"0.5 s\" to \"24 h\""],
+        ),
         case("Zarr", "good.npy", "store.zarr", &["store.zarr: Zarr arrays are not yet supported"]),
     ];
     for name in ["source", "probe", "reduce", "inflow", "output"] {

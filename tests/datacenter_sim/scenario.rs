@@ -14,6 +14,7 @@ const END_MS: u64 = 120_000;
 pub(crate) const LIMITS: Limits = Limits {
     lead: 0,
     keep: 2,
+    keep_every: 1,
     threads: 1,
     parked: 64,
     lease_ms: 1000,
@@ -58,7 +59,8 @@ impl Shape {
     pub(crate) fn world(&self, bugs: Bugs, seed: u64) -> World {
         let plan = Plan { steps: self.steps, round: self.round, checkpoint: Some(self.every), images: Vec::new() };
         let physics = Physics::new(self.parts, 4, self.ragged, self.wrap, self.round as usize, self.steps);
-        let limits = Limits { lead: self.lead, threads: self.threads, poll_ms: self.poll_ms, ..LIMITS };
+        let keep_every = 1 + seed % 3 * self.every;
+        let limits = Limits { lead: self.lead, keep_every, threads: self.threads, poll_ms: self.poll_ms, ..LIMITS };
         let mut config = Config::new(plan, &physics.cuts, [self.wrap; 4], limits).unwrap();
         config.bugs = bugs;
         let mut world = World::new(config, physics, seed);

@@ -12,8 +12,10 @@ use crate::plan::Plan;
 pub struct Limits {
     /// Most steps that a block may lead the newest complete generation by.
     pub lead: u64,
-    /// Complete generations kept, at least 2.
+    /// Complete generations kept, besides the newest 2.
     pub keep: usize,
+    /// Only generations at multiples of so many steps, and the last one, count among those kept.
+    pub keep_every: u64,
     /// Computations at once.
     pub threads: usize,
     /// Most requests that wait at a worker for shells still to be made.
@@ -104,6 +106,11 @@ impl Config {
         &self.neighbours[block.0]
     }
 
+    /// True if the generation at `step` is one to keep for longer than work needs it.
+    pub(super) fn lasting(&self, step: u64) -> bool {
+        step == self.plan.steps || step.is_multiple_of(self.limits.keep_every.max(1))
+    }
+
     /// True if all blocks snapshot at `step`.
     #[must_use]
     pub fn generation(&self, step: u64) -> bool {
@@ -181,6 +188,7 @@ mod tests {
         let limits = Limits {
             lead: 6,
             keep: 2,
+            keep_every: 1,
             threads: 1,
             parked: 8,
             lease_ms: 400,

@@ -1,5 +1,7 @@
 //! What goes in and out of a worker: events, actions, and the messages, records and replies that they carry.
 
+use serde::{Deserialize, Serialize};
+
 use super::name::{Blob, Block, Epoch, Revision, Shell, Value, WorkerId};
 
 /// The time at a worker.
@@ -146,7 +148,7 @@ pub enum Record {
 }
 
 /// A worker's signs of life.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Counts the signs.
     pub beat: u64,
@@ -159,7 +161,7 @@ pub struct Member {
 }
 
 /// Who owns a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The owner.
     pub owner: WorkerId,

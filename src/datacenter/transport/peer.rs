@@ -155,11 +155,12 @@ impl Peer {
     }
 
     async fn request(&mut self, ready: &Ready) -> Outcome {
-        let Some(nonce) = (match self.nonce {
-            Some(nonce) => Some(nonce),
-            None => self.hello().await,
-        }) else {
-            return Outcome::Silent;
+        let nonce = match self.nonce {
+            Some(nonce) => nonce,
+            None => match self.hello().await {
+                Ok(nonce) => nonce,
+                Err(outcome) => return outcome,
+            },
         };
         self.nonce = Some(nonce);
         let counter = self.common.counter.fetch_add(1, Ordering::Relaxed);
@@ -180,13 +181,16 @@ impl Peer {
         }
     }
 
-    /// The peer's boot nonce. None if nobody answers there, or another worker.
-    async fn hello(&self) -> Option<Hash> {
+    /// The peer's boot nonce. Silent if nobody answers there, or another worker.
+    async fn hello(&self) -> Result<Hash, Outcome> {
         let request = Request::get(format!("http://{}/hello", self.address)).body(HttpBody::empty());
-        let (answer, body) = self.ask(request.ok()).await?;
-        let (id, nonce) = std::str::from_utf8(&body).ok()?.split_once('.')?;
-        let right = answer.status() == StatusCode::OK && seal::number(id)? == self.id.0;
-        right.then(|| seal::hash(nonce)).flatten()
+        let (answer, body) = self.ask(request.ok()).await.ok_or(Outcome::Silent)?;
+        if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(Outcome::Busy(self.wait_ms(&answer)));
+        }
+        let words = std::str::from_utf8(&body).ok().and_then(|body| body.split_once('.'));
+        let own = words.filter(|(id, _)| seal::number(id) == Some(self.id.0));
+        own.and_then(|(_, nonce)| seal::hash(nonce)).ok_or(Outcome::Silent)
     }
 
     /// The answer to a request, whole and in time.

@@ -30,8 +30,10 @@ use super::{Common, values};
 
 /// Pause after the system could not give a connection, for lack of file descriptors, say.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Bytes of a request's head.
-const HEAD_BYTES: usize = 16 << 10;
+/// Bytes that a message may have beyond its values.
+const HEAD_BYTES: usize = 64 << 10;
+/// Bytes read at a time, and most bytes of an HTTP head.
+const BUFFER_BYTES: usize = 256 << 10;
 /// Bytes in one unit of the bound on bodies being read.
 const UNIT: u64 = 1 << 10;
 
@@ -78,7 +80,7 @@ async fn connection(stream: TcpStream, router: Router, _permit: OwnedSemaphorePe
     // Small answers should not wait for more.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(deadline).max_buf_size(HEAD_BYTES.max(1 << 18));
+    http.timer(TokioTimer::new()).header_read_timeout(deadline).max_buf_size(BUFFER_BYTES);
     // Whatever went wrong, the connection is over.
     let _ = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await;
 }
@@ -146,11 +148,12 @@ impl Server {
             UnpackError::Lengths | UnpackError::Head(_) => StatusCode::BAD_REQUEST,
         })?;
         let values = values(&message.body);
-        inbox.try_send((claim.from, message)).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        let place = inbox.try_reserve().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
         counts.received.one();
         counts.received_bytes.add(length);
         counts.mapped.add(mapped);
         counts.over_http.add(values - mapped);
+        place.send((claim.from, message));
         Ok(())
     }
 
@@ -187,3 +190,6 @@ async fn read(mut body: HttpBody, length: usize, digest: &Hash) -> Result<Bytes,
     }
     if hasher.finalize() == *digest { Ok(bytes.freeze()) } else { Err(StatusCode::UNAUTHORIZED) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,12 +128,14 @@ impl Worker {
             return;
         }
         let bugs = self.config.bugs;
-        let before = self.listing.manifests.range(..self.newest).rev().nth(self.config.limits.keep.max(2) - 2).copied();
-        let kept = if bugs.one_generation_kept { Some(self.newest) } else { before };
-        let Some(oldest) = kept else { return };
+        let complete = self.listing.manifests.range(..=self.newest).rev().copied();
+        let complete: Vec<u64> = if bugs.one_generation_kept { vec![self.newest; 2] } else { complete.collect() };
+        let Some(&before) = complete.get(1) else { return };
+        let lasting = complete.iter().filter(|&&step| self.config.lasting(step)).take(self.config.limits.keep);
+        let kept: BTreeSet<u64> = complete.iter().take(2).chain(lasting).copied().collect();
         let names = self.listing.names.clone();
         let listed = |step: u64| names.contains(&Blob::Manifest { step });
-        for &blob in names.iter().filter(|blob| blob.step() < oldest) {
+        for &blob in names.iter().filter(|blob| blob.step() < before && !kept.contains(&blob.step())) {
             let first = matches!(blob, Blob::Manifest { .. }) != bugs.manifest_deleted_last;
             if first || !listed(blob.step()) {
                 self.ask_blobs(BlobOp::Delete(blob));

@@ -1,0 +1,185 @@
+//! Manifests: written from receipts, with the same bytes by every writer, and read against them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::super::{BlobError, Mode, Put, blocking};
+use super::Generations;
+use super::chunk::broken;
+use super::mark::Place;
+use super::receipt::Receipt;
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, FileRecord, MANIFEST, Manifest, Meta, codec};
+use crate::datacenter::protocol::{Blob, Block, Value, manifest};
+
+impl Generations {
+    /// Writes metadata, coordinates and then the manifest of `step`, unless there is one; with `replace` over a damaged one.
+    /// Called when all blocks have receipts. One that is damaged is made again from its chunk; where that cannot be, or the
+    /// chunk is gone, the receipt is taken back.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Incomplete`] if a block has no receipt now; any other from the disk: ask again.
+    ///
+    /// # Panics
+    ///
+    /// For step 0, which has no manifest.
+    pub async fn put_manifest(&self, step: u64, replace: bool) -> Result<Put, BlobError> {
+        let meta = self.at(step, Block(0));
+        match self.place(&meta).await? {
+            Place::Other(_) => return Ok(Put::Exists),
+            Place::Whole(_) if !replace => return Ok(Put::Exists),
+            _ => {}
+        }
+        let chunks = self.all_records(&meta).await?;
+        let mut leading = Vec::new();
+        for (name, bytes) in checkpoint::leading_files(&meta) {
+            leading.push(FileRecord::of(name.clone(), &bytes));
+            self.settle(&meta, &name, bytes).await?;
+        }
+        let whole = checkpoint::complete(&self.path(step), &meta, leading, chunks)?;
+        let name = self.file(step, MANIFEST);
+        let bytes = whole.encode().map_err(|error| {
+            let source = io::Error::new(io::ErrorKind::InvalidData, error);
+            BlobError::Io { action: "write", name: name.clone(), source }
+        })?;
+        let mode = if replace { Mode::Overwrite } else { Mode::Create };
+        self.blobs.put(&name, bytes.into(), mode).await
+    }
+
+    /// Records of the chunks of all blocks, from their receipts.
+    async fn all_records(&self, meta: &Meta) -> Result<Vec<FileRecord>, BlobError> {
+        let step = meta.step;
+        let receipts = self.receipts(step).await?;
+        let chunks: BTreeSet<Blob> = match self.place(meta).await? {
+            Place::Ours { .. } | Place::Whole(_) => self.chunks(meta).await?.into_iter().collect(),
+            _ => BTreeSet::new(),
+        };
+        let mut all = Vec::new();
+        let mut found = 0;
+        for block in (0..meta.cuts.count()).map(Block) {
+            let Some(digests) = receipts.get(&block.0) else { continue };
+            let records = match self.read_receipt(meta, block, digests).await? {
+                _ if !chunks.contains(&Blob::Chunk { step, block }) => None,
+                Receipt::Sound(_, records) => Some(records),
+                Receipt::Lost => self.made_again(meta, block, digests).await?,
+            };
+            if let Some(records) = records {
+                all.extend(records);
+                found += 1;
+                continue;
+            }
+            for &digest in digests {
+                self.blobs.delete(&self.receipt(step, block, digest)).await?;
+            }
+        }
+        let expected = meta.cuts.count();
+        if found == expected { Ok(all) } else { Err(BlobError::Incomplete { step, found, expected }) }
+    }
+
+    /// Records of a chunk that has one of these digests; its receipt is written again.
+    async fn made_again(
+        &self,
+        meta: &Meta,
+        block: Block,
+        digests: &[u64],
+    ) -> Result<Option<Vec<FileRecord>>, BlobError> {
+        let Some(value) = self.get_chunk(meta.step, block).await?.filter(Value::intact) else { return Ok(None) };
+        if !digests.contains(&value.digest()) {
+            return Ok(None);
+        }
+        let records = self.records(meta.step, block, value.bytes()).await?;
+        self.write_receipt(meta.step, block, value.digest(), &records).await?;
+        Ok(Some(records))
+    }
+
+    /// The manifest of `step` as the protocol's value, none if there is none of this run. One that is damaged, does not agree
+    /// with the receipts, or whose metadata or coordinates are damaged, is not [`Value::intact`].
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError`] from the disk: ask again.
+    ///
+    /// # Panics
+    ///
+    /// For step 0, which has no manifest.
+    pub async fn get_manifest(&self, step: u64) -> Result<Option<Value>, BlobError> {
+        let meta = self.at(step, Block(0));
+        match self.place(&meta).await? {
+            Place::Free | Place::Taken | Place::Ours { damaged: false, .. } => Ok(None),
+            Place::Ours { damaged: true, .. } => Ok(Some(broken())),
+            Place::Other(found) => self.of_other_cuts(&found).await,
+            Place::Whole(found) => self.of_our_cuts(&meta, &found).await,
+        }
+    }
+
+    async fn of_other_cuts(&self, found: &Manifest) -> Result<Option<Value>, BlobError> {
+        let step = found.meta.step;
+        let path = self.path(step);
+        let opened =
+            blocking("read", &self.file(step, ""), move || Ok(Checkpoint::open(&Disk, &path).map(drop))).await?;
+        match opened {
+            Ok(()) => {}
+            Err(CheckpointError::Partial { .. }) => return Ok(None),
+            Err(error) if error.damaged() => return Ok(Some(broken())),
+            Err(other) => return Err(other.into()),
+        }
+        let digests = (0..found.meta.cuts.count()).map(|part| (Block(part), of_records(found, part)));
+        Ok(Some(manifest(step, &digests.collect())))
+    }
+
+    async fn of_our_cuts(&self, meta: &Meta, found: &Manifest) -> Result<Option<Value>, BlobError> {
+        let step = meta.step;
+        let chunks = meta.cuts.count() * meta.components.len();
+        for record in &found.files[..found.files.len() - chunks] {
+            match self.blobs.get(&self.file(step, &record.name), record.bytes).await {
+                Ok(Some(bytes)) if FileRecord::of(record.name.clone(), &bytes) == *record => {}
+                Ok(_) | Err(BlobError::Large { .. }) => return Ok(Some(broken())),
+                Err(other) => return Err(other),
+            }
+        }
+        let receipts = self.receipts(step).await?;
+        let mut digests = BTreeMap::new();
+        let mut lost = false;
+        for block in (0..meta.cuts.count()).map(Block) {
+            let named = receipts.get(&block.0).map_or(&[][..], Vec::as_slice);
+            let digest = match self.read_receipt(meta, block, named).await? {
+                Receipt::Sound(digest, records) => {
+                    let mut of_chunk = (0..meta.components.len()).map(|component| found.chunk(component, block.0));
+                    if !records.iter().all(|record| of_chunk.next() == Some(record)) {
+                        return Ok(Some(broken()));
+                    }
+                    digest
+                }
+                Receipt::Lost => {
+                    lost = true;
+                    self.digest_of(meta, found, block).await?
+                }
+            };
+            digests.insert(block, digest);
+        }
+        // Receipts go after the manifest, so one that is missing may tell that the generation is being deleted.
+        if lost && self.blobs.get(&self.file(step, MANIFEST), codec::LIMIT as u64 + 64).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(manifest(step, &digests)))
+    }
+
+    /// Digest of a chunk without a receipt: from its files, which then get one, or of its records.
+    async fn digest_of(&self, meta: &Meta, found: &Manifest, block: Block) -> Result<u64, BlobError> {
+        let Some(value) = self.get_chunk(meta.step, block).await?.filter(Value::intact) else {
+            return Ok(of_records(found, block.0));
+        };
+        let records = self.records(meta.step, block, value.bytes()).await?;
+        // A full disk must not keep anybody from reading.
+        let _best_effort = self.write_receipt(meta.step, block, value.digest(), &records).await;
+        Ok(value.digest())
+    }
+}
+
+/// Digest of what a manifest says about the files of a part.
+fn of_records(found: &Manifest, part: usize) -> u64 {
+    let records = (0..found.meta.components.len()).map(|component| found.chunk(component, part));
+    let text: Vec<String> =
+        records.map(|record| format!("{} {} {:08x}\n", record.name, record.bytes, record.crc)).collect();
+    Value::new(text.concat().into_bytes()).digest()
+}

@@ -1,0 +1,65 @@
+//! What observers saw of one block at one step: named by both, made any number of times, put together by whoever has all.
+//!
+//! Input: a block's state. Output: bytes that are a function of it alone.
+
+use bytes::Bytes;
+
+use super::part::{Part, Whole};
+use crate::advance::library::Precise;
+use crate::grid::Region;
+use crate::observe::image;
+use crate::plan::Due;
+
+/// What was seen of one block at one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Parts of images that are due, by their number in the job.
+    pub images: Vec<(usize, Vec<u8>)>,
+}
+
+impl Observed {
+    /// What is due of `part` at `step`; none if nothing is.
+    #[must_use]
+    pub fn of<T: Precise>(whole: &Whole, part: &Part<T>, (_step, due): (u64, &Due)) -> Option<Self> {
+        if due.images.is_empty() {
+            return None;
+        }
+        let job = &whole.job;
+        let block = part.block();
+        let images = due.images.iter().map(|&number| {
+            let wanted = &job.images[number];
+            let mut read = |region: &Region, out: &mut [f64]| part.read(wanted.slot, region, out);
+            let partial = image::partial(wanted, &job.grid, &block, &mut read);
+            (number, partial.map(|partial| partial.to_bytes()).unwrap_or_default())
+        });
+        Some(Self { images: images.collect() })
+    }
+
+    /// As bytes: number, length and bytes of each image.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut bytes = Vec::new();
+        for (number, partial) in &self.images {
+            bytes.extend((*number as u64).to_le_bytes());
+            bytes.extend((partial.len() as u64).to_le_bytes());
+            bytes.extend(partial);
+        }
+        bytes.into()
+    }
+
+    /// From bytes; none if they are no such thing.
+    #[must_use]
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut images = Vec::new();
+        while !bytes.is_empty() {
+            let (number, rest) = bytes.split_first_chunk()?;
+            let (length, rest) = rest.split_first_chunk()?;
+            let number = usize::try_from(u64::from_le_bytes(*number)).ok()?;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            let (partial, rest) = rest.split_at_checked(length)?;
+            images.push((number, partial.to_vec()));
+            bytes = rest;
+        }
+        Some(Self { images })
+    }
+}

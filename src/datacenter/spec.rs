@@ -1,0 +1,283 @@
+//! What all workers of a run must agree on, as `DIR/datacenter.json`: decided once, at the start.
+//!
+//! Input: the job, and what a person asks for. Output: blocks, rounds, generations, bounds. Invariant: values do not depend on
+//! it, so another start of the run may decide anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::part::Whole;
+use super::protocol::{Config, Limits};
+use crate::advance::footprint::Footprint;
+use crate::advance::library::{AnyKernel, Library};
+use crate::checkpoint::RunId;
+use crate::decomp::Cuts;
+use crate::exit::{Exit, Failure};
+use crate::grid::{AXES, Extents};
+use crate::job::{Every, Job};
+use crate::plan::Plan;
+use crate::run::folder::FolderError;
+use crate::run::shape::Shape;
+
+/// Blocks for each worker where the job does not say.
+const BLOCKS_PER_WORKER: usize = 2;
+/// Steps per round where the job does not say.
+const STEPS_PER_ROUND: usize = 4;
+/// Rounds between snapshots where the job counts none in steps: at least, and at most.
+const ROUNDS: (u64, u64) = (8, 64);
+/// Generations that the shells kept may span.
+const SPAN: u64 = 2;
+
+/// What all workers of a run must agree on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Id of the run.
+    pub run: String,
+    /// Absolute path of the job file, whose text lies in the run's folder: relative inputs begin at its folder.
+    pub job_path: PathBuf,
+    /// Overrides in force.
+    pub overrides: Vec<String>,
+    /// Hash of the job's physics, in hexadecimal.
+    pub fingerprint: String,
+    /// Blocks along each of the four axes.
+    pub blocks: Extents,
+    /// Most steps in a round.
+    pub steps_per_round: usize,
+    /// Time step in seconds.
+    pub dt: f64,
+    /// Steps between generations.
+    pub generation: u64,
+    /// Most steps that a block may lead the newest generation by.
+    pub lead: u64,
+    /// Milliseconds without a sign of life after which a worker's blocks are taken over.
+    pub lease_ms: u64,
+    /// The ledger.
+    pub ledger: String,
+    /// The blobs.
+    pub blobs: String,
+    /// Folder in memory for workers of one host.
+    pub shared: PathBuf,
+}
+
+/// A run as a worker sees it.
+pub struct Run {
+    /// What was agreed on.
+    pub spec: Spec,
+    /// Its id.
+    pub id: RunId,
+    /// The job with its blocks.
+    pub whole: Whole,
+    /// Where rounds end.
+    pub plan: Plan,
+}
+
+/// What a person, or the job, asks for.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// Workers at the start.
+    pub workers: usize,
+    /// The ledger, if another than the embedded one.
+    pub ledger: Option<String>,
+    /// The blobs, if elsewhere than in the run's folder.
+    pub blobs: Option<String>,
+}
+
+impl Spec {
+    /// Decides for `job`, with what to tell about it.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if the grid cannot be cut so.
+    pub fn new(
+        job: &Job,
+        footprint: &Footprint,
+        (run, dt, dir): (RunId, f64, &Path),
+        wishes: &Wishes,
+    ) -> Result<(Self, Vec<String>), Failure> {
+        let asked = job.datacenter.blocks.as_deref();
+        let wanted = asked.map_or((wishes.workers * BLOCKS_PER_WORKER).max(1), |blocks| blocks.iter().product());
+        let steps = job.datacenter.steps_per_round.unwrap_or(match job.torus.steps_per_exchange {
+            1 => STEPS_PER_ROUND,
+            steps => steps,
+        });
+        let shape = shape(job, footprint, (wanted, asked), steps)?;
+        let mut notes: Vec<String> =
+            shape.note.map(|note| note.replace("per exchange", "per round")).into_iter().collect();
+        let round = shape.steps_per_exchange;
+        let kept = match job.checkpoint.every {
+            Some(Every::Steps(steps)) => Some(steps),
+            Some(Every::Seconds(_)) | None => None,
+        };
+        let generation = job.datacenter.snapshot_every.or(kept).unwrap_or_else(|| {
+            let every = between_snapshots(&shape.cuts, footprint, round);
+            if job.checkpoint.every.is_some() || job.time.steps > every {
+                notes.push(format!(
+                    "a snapshot every {every} steps; [datacenter] snapshot_every = \"N steps\" sets another number"
+                ));
+            }
+            every
+        });
+        let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+        let spec = Self {
+            run: run.to_string(),
+            job_path: std::path::absolute(&job.path).unwrap_or_else(|_| job.path.clone()),
+            overrides: Vec::new(),
+            fingerprint: hex(&job.fingerprint),
+            blocks: shape.cuts.parts(),
+            steps_per_round: round,
+            dt,
+            generation,
+            lead: generation.saturating_mul(SPAN),
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.5 s to 24 h")]
+            lease_ms: (job.datacenter.lease_s * 1000.0) as u64,
+            ledger: wishes
+                .ledger
+                .clone()
+                .unwrap_or_else(|| format!("sqlite:{}", absolute.join("ledger.sqlite").display())),
+            blobs: wishes.blobs.clone().unwrap_or_else(|| format!("file://{}", absolute.display())),
+            shared: shared(run, &absolute),
+        };
+        Ok((spec, notes))
+    }
+
+    /// Writes it into the run's folder, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn write(&self, dir: &Path) -> Result<(), Failure> {
+        let path = dir.join(FILE);
+        let part = dir.join(format!("{FILE}.part"));
+        let text = serde_json::to_string_pretty(self).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let written = fs::write(&part, text + "\n").and_then(|()| fs::rename(&part, &path));
+        written.map_err(|source| FolderError::Io { action: "write", path, source }.into())
+    }
+
+    /// The one in the run's folder.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if there is none, damaged data if it cannot be read.
+    pub fn read(dir: &Path) -> Result<Self, Failure> {
+        let path = dir.join(FILE);
+        let text = fs::read(&path).map_err(|error| {
+            Failure::usage(format!(
+                "{} holds no run in data-center mode ({}: {error}); start one with ringfort datacenter run",
+                dir.display(),
+                path.display()
+            ))
+        })?;
+        serde_json::from_slice(&text).map_err(|error| Failure {
+            exit: Exit::Damaged,
+            ..Failure::usage(format!("{} cannot be read: {error}; start the run again with --resume", path.display()))
+        })
+    }
+
+    /// The run that it describes, whose job lies in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if the job is not the one that was agreed on.
+    pub fn open(self, dir: &Path, library: &Library) -> Result<Run, Failure> {
+        let path = dir.join("job.toml");
+        let text = fs::read_to_string(&path)
+            .map_err(|source| Failure::from(FolderError::Io { action: "read", path, source }))?;
+        let job = Job::parse(&text, &self.job_path, &self.overrides, library).map_err(Failure::report)?;
+        self.with(job, library)
+    }
+
+    /// The run of `job` that it describes.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if the job is not the one that was agreed on.
+    pub fn with(self, job: Job, library: &Library) -> Result<Run, Failure> {
+        if hex(&job.fingerprint) != self.fingerprint {
+            return Err(Failure::usage(
+                "the job or one of its input files is not the one that this run was started with; put it back, or start \
+                 the run again with --fresh",
+            ));
+        }
+        let kernel: &'static dyn AnyKernel =
+            library.find(job.declaration.name).ok_or_else(|| Failure::usage("the kernel is not in this program"))?;
+        let id: RunId = self.run.parse().map_err(Failure::usage)?;
+        let cuts = Cuts::new(job.grid.points, self.blocks).map_err(Failure::usage)?;
+        let plan = Plan { checkpoint: Some(self.generation), ..Plan::new(&job, self.steps_per_round) };
+        let whole = Whole { job: Arc::new(job), kernel, cuts, steps: self.steps_per_round, dt: self.dt };
+        Ok(Run { spec: self, id, whole, plan })
+    }
+}
+
+impl Run {
+    /// What the protocol needs to know, with `threads` computations at once.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if no run could end within these bounds.
+    pub fn config(&self, threads: usize) -> Result<Config, Failure> {
+        let lease_ms = self.spec.lease_ms;
+        let deadline_ms = (lease_ms / 8).clamp(50, 2_000);
+        let blocks = self.whole.cuts.count();
+        let limits = Limits {
+            lead: self.spec.lead,
+            keep: self.whole.job.checkpoint.keep,
+            keep_every: match self.whole.job.checkpoint.every {
+                Some(Every::Steps(steps)) => steps,
+                Some(Every::Seconds(_)) | None => self.spec.generation,
+            },
+            threads,
+            parked: blocks.saturating_mul(3_usize.pow(4)).min(1 << 16),
+            lease_ms,
+            poll_ms: (lease_ms / 20).clamp(50, 500),
+            deadline_ms,
+            patience_ms: 2 * deadline_ms,
+        };
+        let periodic = std::array::from_fn(|axis| self.whole.job.grid.periodic(axis));
+        Config::new(self.plan.clone(), &self.whole.cuts, periodic, limits).map_err(Failure::usage)
+    }
+}
+
+/// Cuts of the job's grid into `wanted` blocks, or as `asked`; where no cut into as many fits, into fewer.
+fn shape(
+    job: &Job,
+    footprint: &Footprint,
+    (wanted, asked): (usize, Option<&[usize]>),
+    steps: usize,
+) -> Result<Shape, Failure> {
+    let mut last = None;
+    for count in (1..=wanted).rev() {
+        match Shape::new(&job.grid, footprint, count, asked, steps) {
+            Ok(shape) => return Ok(shape),
+            Err(error) if asked.is_some() => return Err(Failure::usage(error)),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or_else(|| Failure::usage("no blocks"), Failure::usage))
+}
+
+/// Steps between snapshots such that the shells kept of a block take about as much memory as the block.
+fn between_snapshots(cuts: &Cuts, footprint: &Footprint, round: usize) -> u64 {
+    let largest = cuts.largest();
+    let deep = footprint.step_radius().map(|cells| cells * round);
+    let inner: usize = (0..AXES)
+        .map(|axis| if cuts.parts()[axis] > 1 { largest[axis].saturating_sub(2 * deep[axis]) } else { largest[axis] })
+        .product();
+    let cells: usize = largest.iter().product();
+    let rounds = (cells as u64 / (cells - inner).max(1) as u64 / SPAN).clamp(ROUNDS.0, ROUNDS.1);
+    rounds * round as u64
+}
+
+/// Folder in memory for the workers of one host; one on disk where the system has no such thing.
+fn shared(run: RunId, dir: &Path) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.join(format!("ringfort-{run}")) } else { dir.join("shared") }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const FILE: &str = "datacenter.json";
