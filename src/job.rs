@@ -20,6 +20,7 @@ pub mod input;
 mod npy;
 mod overrides;
 mod parameters;
+mod reduce;
 mod schedule;
 mod schema;
 
@@ -27,6 +28,7 @@ pub use axes::{COLORS, planes};
 use document::Document;
 pub use error::{JobError, Located, Mistake, unknown_word};
 pub use input::InputError;
+pub use reduce::{Bins, Reduce, With};
 
 /// A valid job.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub struct Job {
     pub checkpoint: Checkpoint,
     /// Images to draw.
     pub images: Vec<Image>,
+    /// Numbers of all cells to write to `sums.csv`.
+    pub reduces: Vec<Reduce>,
     /// Torus mode's settings.
     pub torus: Torus,
     /// Data-center mode's settings.
@@ -210,6 +214,7 @@ impl Job {
         let mut notes = Vec::new();
         let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
         let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
+        let reduces = reduce::reduces(&document, &file.reduce, &grid, &declaration, &sources)?;
         let torus = schedule::torus(&document, &file.torus, &grid)?;
         let datacenter = schedule::datacenter(&document, &file.datacenter, &grid, &checkpoint)?;
         let setup = setup(&grid, &time, parameters, &sources);
@@ -229,6 +234,7 @@ impl Job {
             time,
             checkpoint,
             images,
+            reduces,
             torus,
             datacenter,
             fingerprint,

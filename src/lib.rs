@@ -45,7 +45,7 @@
 //! # Way of the data
 //!
 //! ```text
-//! job file -> Job -> plan -> cuts -> fields -> advance -> halo exchange -> (repeat) -> checkpoint, images
+//! job file -> Job -> plan -> cuts -> fields -> advance -> halo exchange -> (repeat) -> checkpoint, images, sums
 //! ```
 //!
 //! A module uses only those above it in this map (`tests/layers.rs` checks):
@@ -59,7 +59,7 @@
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
-//! | [`observe`] | images, events, records, progress |
+//! | [`observe`] | images, exact sums, events, records, progress |
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
 //! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
 //! | `datacenter` | what a worker on an unreliable machine decides; refused by the command line as yet |
@@ -78,7 +78,7 @@
 //! # What is not there
 //!
 //! - No adaptive time step, no mesh refinement, no implicit solves.
-//! - Data-center mode, probes, sources, inflows, sums and Zarr outputs are refused by name until they work.
+//! - Data-center mode, probes, sources, inflows and Zarr outputs are refused by name until they work.
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 

@@ -1,11 +1,13 @@
-//! What people see of a run: pictures, events, the run's record, progress, and the search for NaN.
+//! What people see of a run: pictures, sums, events, the run's record, progress, and the search for NaN.
 //!
 //! Input: fields by blocks, and plain numbers about the run. Output: bytes, lines and files.
 //! Observers come in two halves: `partial` for one block, `finish` or a merge for all of them, in any order.
 
 pub mod events;
+pub mod exact;
 pub mod image;
 pub mod picture;
 pub mod progress;
 pub mod record;
+pub mod reduce;
 pub mod scan;

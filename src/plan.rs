@@ -19,6 +19,8 @@ pub struct Plan {
     pub checkpoint: Option<u64>,
     /// Steps between each image.
     pub images: Vec<u64>,
+    /// Steps between each reduce.
+    pub reduces: Vec<u64>,
 }
 
 /// What is due at the end of a round.
@@ -30,6 +32,8 @@ pub struct Due {
     pub scan: bool,
     /// Images to draw, by their number in the job.
     pub images: Vec<usize>,
+    /// Reduces to compute, by their number in the job.
+    pub reduces: Vec<usize>,
 }
 
 /// Steps between two looks at anything but the halo.
@@ -67,6 +71,7 @@ impl Plan {
                 Some(Every::Seconds(_)) | None => None,
             },
             images: job.images.iter().map(|image| image.every).collect(),
+            reduces: job.reduces.iter().map(|reduce| reduce.every).collect(),
         }
     }
 
@@ -80,6 +85,7 @@ impl Plan {
         let end = self
             .images
             .iter()
+            .chain(&self.reduces)
             .chain(&self.checkpoint)
             .chain([&self.round, &SCAN_EVERY])
             .map(|&every| next(every))
@@ -95,8 +101,10 @@ impl Plan {
         let last = step == self.steps;
         let at = |every: u64| step.is_multiple_of(every);
         let checkpoint = step > 0 && (last || self.checkpoint.is_some_and(at));
-        let images: Vec<usize> = (0..self.images.len()).filter(|&image| at(self.images[image])).collect();
-        Due { checkpoint, scan: checkpoint || !images.is_empty() || at(SCAN_EVERY), images }
+        let among = |all: &[u64]| -> Vec<usize> { (0..all.len()).filter(|&one| at(all[one])).collect() };
+        let (images, reduces) = (among(&self.images), among(&self.reduces));
+        let scan = checkpoint || !images.is_empty() || !reduces.is_empty() || at(SCAN_EVERY);
+        Due { checkpoint, scan, images, reduces }
     }
 }
 
@@ -108,8 +116,9 @@ mod tests {
     fn rounds_from_anywhere_are_the_rounds_from_the_start() {
         for round in 1..=7 {
             for checkpoint in [None, Some(1), Some(4), Some(10)] {
-                for image in [vec![], vec![3], vec![5, 6]] {
-                    let plan = Plan { steps: 23, round, checkpoint, images: image };
+                for (images, reduces) in [(vec![], vec![]), (vec![3], vec![]), (vec![5, 6], vec![9]), (vec![], vec![5])]
+                {
+                    let plan = Plan { steps: 23, round, checkpoint, images, reduces };
                     let mut ends = vec![0];
                     while let Some(next) = plan.round(*ends.last().unwrap()) {
                         assert!(next.end > next.start && next.end - next.start <= round);
@@ -122,6 +131,11 @@ mod tests {
                         assert_eq!(Some(&end), ends.iter().find(|&&end| end > from), "{plan:?} from {from}");
                     }
                     assert!(plan.due(23).checkpoint && !plan.due(0).checkpoint);
+                    for (number, every) in plan.reduces.iter().enumerate() {
+                        let due: Vec<u64> = (0..=23).filter(|&step| plan.due(step).reduces.contains(&number)).collect();
+                        assert!(due.iter().copied().eq((0..=23).step_by(usize::try_from(*every).unwrap())));
+                        assert!(due.iter().all(|step| ends.contains(step) && plan.due(*step).scan));
+                    }
                 }
             }
         }

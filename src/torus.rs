@@ -11,6 +11,7 @@ pub mod report;
 pub mod run;
 pub mod save;
 pub mod session;
+pub mod sums;
 pub mod threads;
 
 /// True if an MPI launcher started this process.

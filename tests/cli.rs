@@ -36,6 +36,11 @@ every = "50 steps"
 plane = "y=0.3"
 colors = "inferno"
 range = [20, 27]
+[[reduce]]
+name = "flow"
+map = "diffusivity * temperature"
+with = "mean"
+every = "100 steps"
 "#;
 
 fn prepared() -> tempfile::TempDir {

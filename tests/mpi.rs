@@ -4,7 +4,9 @@
 
 mod mpi_common;
 
-use mpi_common::{Bench, Launch, assert_same_bits, events, heat, mpirun, step, tell};
+use std::path::Path;
+
+use mpi_common::{Bench, LONG, Launch, assert_same_bits, events, heat, mpirun, step, tell};
 
 const RANKS: [usize; 6] = [1, 2, 3, 4, 6, 8];
 
@@ -97,4 +99,24 @@ fn restarts_on_other_ranks_give_the_same_bits() {
         restarts += 1;
     }
     tell(&format!("restarts on other ranks: {restarts}"));
+}
+
+#[test]
+fn sums_are_the_same_bytes_after_a_rank_dies_and_a_restart_on_others() {
+    let Some(mpirun) = mpirun("sums under mpirun") else { return };
+    let reduces = "[[reduce]]\nname = \"total\"\nmap = \"temperature * diffusivity\"\nwith = \"sum\"\nevery = \"2 steps\"\n\
+                   [[reduce]]\nname = \"spread\"\nmap = \"temperature\"\nwith = \"histogram\"\nbins = 5\nlow = 250\nhigh = 350\n\
+                   every = \"3 steps\"\n";
+    let bench = Bench::new(&(heat("13, 11, 9", "\"fixed\", \"open\", \"wall\"", true, 23, "10 steps") + reduces));
+    let sums = |dir: &Path| std::fs::read_to_string(dir.join("sums.csv")).unwrap();
+    let expected = sums(&bench.undisturbed(""));
+    let steps = |every: usize| 23 / every + 1;
+    assert_eq!(expected.lines().count(), 1 + steps(2) + 7 * steps(3));
+    let dir = bench.dir("mpi");
+    let going = Launch::ranks(mpirun, 3).fault("abort@step=17,part=1").run(&bench.job, &dir).start();
+    assert_ne!(going.end(LONG).code, 0, "a rank died");
+    assert_ne!(sums(&dir), expected);
+    Launch::restart_sh(mpirun, &dir).words("-n 4 --steps-per-exchange 3").ends(0);
+    assert_eq!(sums(&dir), expected);
+    tell("sums: the same bytes after the death of a rank and a restart on others");
 }

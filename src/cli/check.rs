@@ -13,7 +13,7 @@ use super::run::{Ranks, ranks};
 use crate::advance::library::SHIPPED;
 use crate::exit::{Exit, Failure};
 use crate::grid::{AXES, Units};
-use crate::job::{Every, Image, Job, Precision};
+use crate::job::{Every, Image, Job, Precision, Reduce};
 use crate::observe::record::Input;
 use crate::run::provenance::inputs;
 use crate::run::state::time;
@@ -53,8 +53,8 @@ pub struct Args {
 /// `steps_per_exchange`, `halo_messages`, `halo_bytes` (sent by the busiest rank in one exchange); `memory_per_rank`,
 /// `memory`, `memory_available` (bytes; null: unknown); `checkpoint_bytes`, `checkpoint_files` (of each),
 /// `checkpoint_every` (null: at the end alone), `checkpoints` (number written; those that the clock asks for come on top),
-/// `checkpoints_kept`; `images` (`field`, `plane`, `every`, `count`, `colors`); `inputs` (`path`, `bytes`, `blake3`);
-/// `notes`.
+/// `checkpoints_kept`; `images` (`field`, `plane`, `every`, `count`, `colors`); `reduces` (`name`, `map`, `with`, `every`,
+/// `count`); `inputs` (`path`, `bytes`, `blake3`); `notes`.
 ///
 /// # Errors
 ///
@@ -118,6 +118,12 @@ fn as_text(job: &Job, preview: &Preview, notes: &[&String]) -> String {
         page.line("image", &format!("{}{plane}, every {every}: {count}", image.field));
     }
     page.0.extend(more(job.images.len(), "images").map(|line| format!("{:LEFT$}{line}\n", "")));
+    for reduce in job.reduces.iter().take(LISTED) {
+        let (every, count) = (plural(reduce.every, "step"), plural(sums(job, reduce), "time"));
+        let (name, word, map) = (&reduce.name, reduce.with.word(), reduce.map.text());
+        page.line("reduce", &format!("{name}: {word} of {map}, every {every}: {count}"));
+    }
+    page.0.extend(more(job.reduces.len(), "reduces").map(|line| format!("{:LEFT$}{line}\n", "")));
     let inputs = inputs(job);
     for Input { path, bytes, blake3 } in inputs.iter().take(LISTED) {
         page.line("input", &format!("{path}, {}, blake3 {}", size(*bytes), &blake3[..16]));
@@ -198,6 +204,15 @@ fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
             })
         })
         .collect();
+    let reduce = |reduce: &Reduce| {
+        json!({
+            "name": reduce.name,
+            "map": reduce.map.text(),
+            "with": reduce.with.word(),
+            "every": reduce.every,
+            "count": sums(job, reduce),
+        })
+    };
     let every = job.checkpoint.every.map(|every| match every {
         Every::Steps(steps) => plural(steps, "step"),
         Every::Seconds(seconds) => format!("{seconds} s"),
@@ -235,6 +250,7 @@ fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
         "checkpoints": checkpoints(job),
         "checkpoints_kept": job.checkpoint.keep,
         "images": images,
+        "reduces": job.reduces.iter().map(reduce).collect::<Vec<_>>(),
         "inputs": inputs(job),
         "notes": notes,
     })
@@ -268,6 +284,11 @@ fn plane(job: &Job, image: &Image) -> Vec<String> {
 /// Number of pictures of `image`: one at step 0, then at multiples.
 fn pictures(job: &Job, image: &Image) -> u64 {
     job.time.steps / image.every + 1
+}
+
+/// Number of steps that `reduce` is computed at: step 0, then multiples.
+fn sums(job: &Job, reduce: &Reduce) -> u64 {
+    job.time.steps / reduce.every + 1
 }
 
 /// Names on the left, values on the right, wrapped.

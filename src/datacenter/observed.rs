@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::part::{Part, Whole};
 use crate::advance::library::Precise;
 use crate::grid::Region;
-use crate::observe::image;
+use crate::observe::{image, reduce};
 use crate::plan::Due;
 
 /// What was seen of one block at one step.
@@ -15,13 +15,18 @@ use crate::plan::Due;
 pub struct Observed {
     /// Parts of images that are due, by their number in the job.
     pub images: Vec<(usize, Vec<u8>)>,
+    /// What the block gives for the reduces that are due; empty if none is.
+    pub sums: Vec<u8>,
 }
+
+/// Stands for the sums where images have their numbers.
+const SUMS: u64 = u64::MAX;
 
 impl Observed {
     /// What is due of `part` at `step`; none if nothing is.
     #[must_use]
-    pub fn of<T: Precise>(whole: &Whole, part: &Part<T>, (_step, due): (u64, &Due)) -> Option<Self> {
-        if due.images.is_empty() {
+    pub fn of<T: Precise>(whole: &Whole, part: &Part<T>, (step, due): (u64, &Due)) -> Option<Self> {
+        if due.images.is_empty() && due.reduces.is_empty() {
             return None;
         }
         let job = &whole.job;
@@ -32,15 +37,22 @@ impl Observed {
             let partial = image::partial(wanted, &job.grid, &block, &mut read);
             (number, partial.map(|partial| partial.to_bytes()).unwrap_or_default())
         });
-        Some(Self { images: images.collect() })
+        let images = images.collect();
+        let mut sums = Vec::new();
+        if !due.reduces.is_empty() {
+            let mut read = |slot: usize, region: &Region, out: &mut [f64]| part.read(slot, region, out);
+            sums = reduce::partial(&job.grid, &job.reduces, &due.reduces, (step, &block), &mut read).to_bytes();
+        }
+        Some(Self { images, sums })
     }
 
-    /// As bytes: number, length and bytes of each image.
+    /// As bytes: number, length and bytes of each image, and of the sums.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let mut bytes = Vec::new();
-        for (number, partial) in &self.images {
-            bytes.extend((*number as u64).to_le_bytes());
+        let images = self.images.iter().map(|(number, partial)| (*number as u64, partial));
+        for (number, partial) in images.chain([(SUMS, &self.sums)]) {
+            bytes.extend(number.to_le_bytes());
             bytes.extend((partial.len() as u64).to_le_bytes());
             bytes.extend(partial);
         }
@@ -50,16 +62,19 @@ impl Observed {
     /// From bytes; none if they are no such thing.
     #[must_use]
     pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
-        let mut images = Vec::new();
+        let mut observed = Self::default();
         while !bytes.is_empty() {
             let (number, rest) = bytes.split_first_chunk()?;
             let (length, rest) = rest.split_first_chunk()?;
-            let number = usize::try_from(u64::from_le_bytes(*number)).ok()?;
+            let number = u64::from_le_bytes(*number);
             let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
             let (partial, rest) = rest.split_at_checked(length)?;
-            images.push((number, partial.to_vec()));
+            match number {
+                SUMS => observed.sums = partial.to_vec(),
+                number => observed.images.push((usize::try_from(number).ok()?, partial.to_vec())),
+            }
             bytes = rest;
         }
-        Some(Self { images })
+        Some(observed)
     }
 }

@@ -4,16 +4,17 @@
 //! nothing about values and may die at any time: workers then leave, and the next start goes on from the newest generation.
 
 mod children;
-mod pictures;
 mod report;
+mod views;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::children::{Children, Stand};
-use self::pictures::Pictures;
 use self::report::Report;
+use self::views::Views;
 use super::blobs::{Blobs, Generations};
 use super::ledger::{Ledger, Sqlite};
 use super::protocol::WorkerId;
@@ -117,25 +118,15 @@ pub async fn run(request: &Request, say: Say<'_>) -> Result<Exit, Failure> {
     let blobs = Blobs::from_url(&run.spec.blobs).map_err(Failure::usage)?;
     let ledger = ledger(&run.spec.ledger)?;
     let keys = Keys::new(run.id);
-    let pictures = Pictures::new(&run, blobs.clone(), &begin.dir);
+    let views = Views::new(&run, blobs.clone(), (&begin.dir, from), say).await;
     let meta = {
         let (whole, id) = (run.whole.clone(), run.id);
         move |step| describe(&whole.job, (whole.cuts, whole.dt), id, step)
     };
     let generations = Generations::new(blobs, meta).map_err(Failure::usage)?;
     let children = Children::new(&begin.dir, request.threads);
-    let mut supervisor = Supervisor {
-        request,
-        run,
-        dir: begin.dir.clone(),
-        ledger,
-        keys,
-        generations,
-        children,
-        pictures,
-        report,
-        from,
-    };
+    let mut supervisor =
+        Supervisor { request, run, dir: begin.dir.clone(), ledger, keys, generations, children, views, report, from };
     let result = supervisor.supervise(say).await;
     supervisor.finish(result, say).await
 }
@@ -210,10 +201,11 @@ fn fits<T: Precise>(job: &Job, kernel: &dyn AnyKernel, (cuts, spec): (&Cuts, &Sp
 
 /// Removes what an earlier run in `dir` left behind beside its checkpoints.
 fn clear(dir: &Path) -> Result<(), Failure> {
-    for name in ["observed", "receipts"] {
-        match std::fs::remove_dir_all(dir.join(name)) {
+    for name in ["observed", "receipts", "sums.csv"] {
+        let path = dir.join(name);
+        match if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) } {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FolderError::Io { action: "remove", path: dir.join(name), source }.into());
+                return Err(FolderError::Io { action: "remove", path, source }.into());
             }
             _ => {}
         }
@@ -229,7 +221,7 @@ struct Supervisor<'a> {
     keys: Keys,
     generations: Generations,
     children: Children,
-    pictures: Pictures,
+    views: Views,
     report: Report,
     from: u64,
 }
@@ -263,7 +255,7 @@ impl Supervisor<'_> {
                 let tallies = tally::read_all(&self.dir);
                 let newest = tallies.values().map(|tally| tally.newest).max().unwrap_or(0);
                 self.report.progress(&tallies, say);
-                self.pictures.draw_all(&mut self.report, say).await;
+                self.views.put_together(&mut self.report, say).await;
                 let submitted = self.request.workers == 0 && looks.is_multiple_of(5 * FILES);
                 if (newest >= steps || submitted) && self.complete().await {
                     return Ok(Exit::Done);
@@ -340,7 +332,6 @@ impl Supervisor<'_> {
         };
         self.children.end(patience.min(Duration::from_secs(10))).await;
         let _may_be_gone = std::fs::remove_dir_all(&self.run.spec.shared);
-        self.pictures.draw_all(&mut self.report, say).await;
         let tallies = tally::read_all(&self.dir);
         let step = match &result {
             Ok(Exit::Done) => self.run.plan.steps.max(self.from),
@@ -351,7 +342,8 @@ impl Supervisor<'_> {
             other => other,
         };
         if matches!(result, Ok(Exit::Done)) {
-            self.pictures.clear();
+            self.views.finish(&mut self.report, say).await;
+            self.prune(say);
         }
         let exit = result.as_ref().map_or_else(|failure| failure.exit, |&exit| exit);
         self.report.end(exit, (step, self.from, self.run.whole.cuts.count()), &tallies, say);
@@ -363,6 +355,15 @@ impl Supervisor<'_> {
             ));
         }
         result
+    }
+
+    /// Removes checkpoints beyond those that the job keeps.
+    fn prune(&self, say: Say<'_>) {
+        let keep = self.run.whole.job.checkpoint.keep;
+        let pruned = checkpoint::prune(&Disk, &self.dir, self.run.id, keep, &mut BTreeSet::new());
+        for warning in &pruned.warnings {
+            say(&format!("warning: an old checkpoint could not be removed: {warning}"));
+        }
     }
 
     /// Reads the last checkpoint as a restart would.

@@ -190,17 +190,34 @@ fn drawable(
     declaration: &Declaration,
     sources: &[Option<Source>],
 ) -> Result<usize, JobError> {
-    let drawn = |role| matches!(role, Role::Component | Role::Coefficient | Role::Derived);
-    let known: Vec<&str> =
-        declaration.fields.iter().filter(|field| drawn(field.role)).map(|field| field.name).collect();
+    let known: Vec<&str> = shown(declaration).collect();
     if !known.contains(&name) {
         return Err(document.unknown_word(path, "field", name, &known));
     }
     let slot = declaration.slot(name).unwrap_or_default();
-    if declaration.fields[slot].role == Role::Coefficient && sources[slot].is_none() {
-        return Err(document.wrong(path, format!("the job gives no `{name}`, so there is nothing to draw")));
-    }
+    check_given(document, path, slot, declaration, sources)?;
     Ok(slot)
+}
+
+/// Names of the fields that have values to look at.
+pub(super) fn shown(declaration: &Declaration) -> impl Iterator<Item = &'static str> {
+    let seen = |role| matches!(role, Role::Component | Role::Coefficient | Role::Derived);
+    declaration.fields.iter().filter(move |field| seen(field.role)).map(|field| field.name)
+}
+
+/// Checks that field `slot` has values in this job.
+pub(super) fn check_given(
+    document: &Document,
+    path: &[&str],
+    slot: usize,
+    declaration: &Declaration,
+    sources: &[Option<Source>],
+) -> Result<(), JobError> {
+    let field = &declaration.fields[slot];
+    if field.role == Role::Coefficient && sources[slot].is_none() {
+        return Err(document.wrong(path, format!("the job gives no `{}`, so it has no values", field.name)));
+    }
+    Ok(())
 }
 
 /// Cuts that leave a plane of `grid` (or all of it, where it has one or two axes), slowest axis first: axis (0 to 3) and

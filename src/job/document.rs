@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{JobError, Located, Mistake, nearest};
+use super::formula::FormulaError;
 use super::overrides;
 
 /// Largest job file in bytes.
@@ -23,7 +24,6 @@ const MOST_BYTES: u64 = 1 << 20;
 const LATER: &[(&[&str], &str)] = &[
     (&[], "source"),
     (&[], "probe"),
-    (&[], "reduce"),
     (&[], "inflow"),
     (&[], "output"),
     (&["checkpoint"], "mtbf"),
@@ -191,6 +191,17 @@ impl Document {
         self.located(self.value(path), Mistake::Value { key: path.join("."), problem: problem.into() })
     }
 
+    /// The formula `text` at `path` is wrong.
+    pub(super) fn wrong_formula(&self, path: &[&str], text: &str, error: FormulaError) -> JobError {
+        let span = self.value(path);
+        let inside = self.text.get(span.clone()).unwrap_or("").find(text).filter(|_| !text.is_empty());
+        let place = inside.map_or(span.clone(), |at| {
+            let start = span.start + at;
+            start + error.at.start..start + error.at.end
+        });
+        self.located(place, Mistake::Value { key: path.join("."), problem: error.problem })
+    }
+
     /// The key at `path` is missing.
     pub(super) fn missing(&self, path: &[&str], remedy: impl Into<String>) -> JobError {
         self.located(self.value(path), Mistake::Missing { key: path.join("."), remedy: remedy.into() })
@@ -245,11 +256,6 @@ impl Document {
         let tree = self.parse().ok()?;
         let mut path = Vec::new();
         find(tree.get_ref(), span, &mut path).then(|| path.join("."))
-    }
-
-    /// Text at `span`.
-    pub(super) fn slice(&self, span: Range<usize>) -> &str {
-        self.text.get(span).unwrap_or("")
     }
 }
 

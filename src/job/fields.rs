@@ -130,15 +130,8 @@ impl Reader<'_> {
                 return Err(self.document.wrong(&["fields", field.name, key], problem));
             }
         }
-        Formula::parse(text, self.grid, field.least).map(Source::Formula).map_err(|error| {
-            let span = self.document.value(&path);
-            let inside = self.document.slice(span.clone()).find(text).filter(|_| !text.is_empty());
-            let place = inside.map_or(span.clone(), |at| {
-                let start = span.start + at;
-                start + error.at.start..start + error.at.end
-            });
-            self.document.located(place, Mistake::Value { key: path.join("."), problem: error.problem })
-        })
+        let parsed = Formula::parse(text, self.grid, field.least).map(Source::Formula);
+        parsed.map_err(|error| self.document.wrong_formula(&path, text, error))
     }
 
     fn file(&self, field: &Field, table: &schema::FieldTable, file: &str) -> Result<Source, JobError> {

@@ -1,7 +1,9 @@
-//! Formulas of the coordinates: the same bits on every machine.
+//! Formulas: the same bits on every machine.
 //!
-//! `grammar` reads the text and writes it with every operation in parentheses; `exmex` evaluates that, in `f64`, with
-//! operators from `libm`. So the order of operations is ours: `-x^2` is `-(x^2)`, `a^b^c` is `a^(b^c)`.
+//! `grammar` reads the text into a `tree`. For formulas of the coordinates that is written with every operation in
+//! parentheses, and `exmex` evaluates it, in `f64`, with operators from `libm`; formulas of fields become `rows`: operations on
+//! whole rows of values, with the same operators. So the order of operations is ours: `-x^2` is `-(x^2)`, `a^b^c` is
+//! `a^(b^c)`.
 
 use exmex::{Express, FlatEx, NumberMatcher};
 use ringfort_kernels::Real;
@@ -11,9 +13,13 @@ use crate::grid::{AXES, Grid, Region};
 
 mod grammar;
 mod operators;
+mod rows;
+mod tree;
 
 pub use grammar::FormulaError;
+use grammar::Names;
 use operators::Operators;
+pub use rows::{Map, ROW, Variable, Work};
 
 /// A formula of the coordinates.
 #[derive(Clone, Debug)]
@@ -49,13 +55,19 @@ impl Formula {
     ///
     /// Never: what `grammar` accepts, the evaluator does.
     pub fn parse(text: &str, grid: &Grid, least: f64) -> Result<Self, FormulaError> {
-        let names: Vec<&str> = (grid.first()..AXES).map(|axis| grid.name(axis)).collect();
-        let explicit = grammar::parenthesise(text, &names)?;
+        let names = Self::coordinates(grid);
+        let mut explicit = String::new();
+        grammar::parse(text, Names { fields: &[], coordinates: &names })?.write(&names, &mut explicit);
         let expression = FlatEx::parse_wo_compile(&explicit)
             .map_err(|error| FormulaError { at: 0..text.len(), problem: error.msg().to_owned() })?;
         let axis = |name: &String| names.iter().position(|known| known == name).map(|at| grid.first() + at);
         let variables = expression.var_names().iter().filter_map(axis).collect();
         Ok(Self { text: text.to_owned(), expression: Box::new(expression), variables, least })
+    }
+
+    /// Names of the coordinates of `grid`, slowest axis first.
+    fn coordinates(grid: &Grid) -> Vec<&'static str> {
+        (grid.first()..AXES).map(|axis| grid.name(axis)).collect()
     }
 
     /// The text as given.

@@ -29,6 +29,9 @@ pub(super) struct File {
     /// Pictures to draw.
     #[serde(default)]
     pub(super) image: Vec<Image>,
+    /// Numbers of all cells to write to sums.csv.
+    #[serde(default)]
+    pub(super) reduce: Vec<Reduce>,
     /// Settings of torus mode.
     #[serde(default)]
     pub(super) torus: Torus,
@@ -206,6 +209,26 @@ pub(super) struct Image {
     /// Lowest and highest value of the colours; default: those of the picture.
     #[schemars(length(equal = 2))]
     pub(super) range: Option<Vec<f64>>,
+}
+
+/// One number of all cells, or a histogram, written to sums.csv.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reduce {
+    /// Name in sums.csv: letters, digits, `_`, `-` and `.`.
+    pub(super) name: String,
+    /// Formula of fields (components, coefficients, derived ones) and coordinates, such as "0.5*(u^2 + v^2)".
+    pub(super) map: String,
+    /// "sum" (exact, then rounded once), "mean", "min", "max" or "histogram".
+    pub(super) with: String,
+    /// "N steps": at step 0 and at multiples of N.
+    pub(super) every: String,
+    /// Number of bins of a histogram.
+    pub(super) bins: Option<u64>,
+    /// Where the first bin of a histogram begins.
+    pub(super) low: Option<f64>,
+    /// Where the last bin of a histogram ends; the bin does not hold this value.
+    pub(super) high: Option<f64>,
 }
 
 /// Settings of torus mode.

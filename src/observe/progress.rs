@@ -80,6 +80,8 @@ pub struct Summary {
     pub checkpoints: (u64, f64),
     /// Images written, and seconds that they took.
     pub images: (u64, f64),
+    /// Steps with sums, and seconds that they took.
+    pub sums: (u64, f64),
 }
 
 impl Summary {
@@ -119,6 +121,9 @@ pub fn summary(summary: &Summary) -> String {
         ("checkpoints", counted(summary.checkpoints, "written")),
         ("images", counted(summary.images, "written")),
     ];
+    if summary.sums.0 > 0 {
+        lines.push(("sums", counted(summary.sums, "steps")));
+    }
     let ranks = summary.compute_seconds.len();
     if let Some(imbalance) = summary.imbalance().filter(|_| ranks > 1) {
         lines.push(("imbalance", format!("{imbalance:>12.2}  slowest over mean of {ranks} ranks")));
@@ -169,6 +174,7 @@ mod tests {
             halo_wait_seconds: 41.5,
             checkpoints: (19, 3.4),
             images: (40, 0.05),
+            sums: (400, 8.5),
         };
         let expected = "  steps               3800  200 to 4000
   wall time       00:14:10
@@ -177,6 +183,7 @@ mod tests {
   halo wait         41.5 s    4.9%
   checkpoints        3.4 s    0.4%  19 written
   images           0.050 s    0.0%  40 written
+  sums               8.5 s    1.0%  400 steps
   imbalance           1.03  slowest over mean of 4 ranks
 ";
         assert_eq!(summary(&run), expected);

@@ -107,6 +107,9 @@ pub struct End {
     pub halo_wait_seconds: f64,
     /// Seconds that checkpoints held up the steps, of the rank held up longest.
     pub checkpoint_blocking_seconds: f64,
+    /// Seconds in sums, of rank 0.
+    #[serde(default)]
+    pub sums_seconds: f64,
 }
 
 /// A file that the job reads.

@@ -3,11 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ringfort_kernels::Role;
-
 use super::peers::{PeerError, Peers, gather};
 use super::session::Session;
 use crate::advance::library::Precise;
+use crate::grid::Region;
 use crate::job::Job;
 use crate::observe::image::{self, About, ImageError, Partial};
 
@@ -35,7 +34,7 @@ pub enum PictureError {
 /// [`PeerError`] if a rank is late or lost. What the disk refuses is no error of the run: it is returned inside.
 pub fn draw<T: Precise, P: Peers + ?Sized>(
     job: &Job,
-    session: &mut Session<T>,
+    session: &Session<T>,
     (number, step, time): (usize, u64, f64),
     dir: &Path,
     peers: &mut P,
@@ -43,16 +42,9 @@ pub fn draw<T: Precise, P: Peers + ?Sized>(
     let wanted = &job.images[number];
     let field = &job.declaration.fields[wanted.slot];
     let block = session.block();
-    let mut read = |region: &crate::grid::Region, out: &mut [f64]| {
-        let mut values = vec![T::default(); out.len()];
-        match field.role {
-            Role::Derived => session.derive(wanted.slot, region, &mut values),
-            _ => session.read(wanted.slot, region, &mut values),
-        }
-        for (out, value) in out.iter_mut().zip(&values) {
-            *out = value.to_f64();
-        }
-    };
+    let mut buffer = Vec::new();
+    let mut read =
+        |region: &Region, out: &mut [f64]| session.show(&job.declaration, wanted.slot, region, &mut buffer, out);
     let partial = image::partial(wanted, &job.grid, &block, &mut read);
     let bytes = partial.map(|partial| partial.to_bytes()).unwrap_or_default();
     let Some(all) = gather(peers, bytes)? else { return Ok(None) };

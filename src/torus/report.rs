@@ -21,6 +21,7 @@ use crate::job::Job;
 use crate::observe::events::Events;
 use crate::observe::progress::{Pace, Progress, Summary, Window, copy_bandwidth, progress_line, summary};
 use crate::observe::record::{End, RunRecord, Start};
+use crate::observe::reduce::{self, ReduceError, Row, Sums};
 use crate::plan::Plan;
 use crate::run::Say;
 use crate::run::folder::{Folder, FolderError};
@@ -46,6 +47,8 @@ pub struct Report {
     threads: usize,
     copy_bandwidth: Option<f64>,
     checkpoint: Option<(Instant, f64)>,
+    /// Rows of all cells, where the job asks for them and the file can be written.
+    sums: Option<Sums>,
 }
 
 impl Report {
@@ -107,6 +110,7 @@ impl Report {
             threads: request.threads * request.ranks_here,
             copy_bandwidth: None,
             checkpoint: None,
+            sums: None,
         };
         report.event("start", step, &[("ranks", json!(shape.cuts.count()))]);
         Ok(report)
@@ -163,6 +167,40 @@ impl Report {
         }
     }
 
+    /// Opens the file of rows, cut to the step that this start begins at.
+    pub fn open_sums(&mut self, say: Say<'_>) {
+        let step = self.from_step();
+        match Sums::open(&self.folder.dir.join(reduce::FILE), step) {
+            Ok(sums) => self.sums = Some(sums),
+            Err(error) => self.no_sums(step, &error, say),
+        }
+    }
+
+    /// Writes the rows of `step`.
+    pub fn summed(&mut self, step: u64, rows: Result<Vec<Row>, ReduceError>, say: Say<'_>) {
+        let Some(sums) = &mut self.sums else { return };
+        match rows {
+            Ok(rows) => {
+                if let Err(error) = sums.add(step, &rows) {
+                    self.no_sums(step, &error, say);
+                }
+            }
+            Err(error) => self.no_sums(step, &error, say),
+        }
+    }
+
+    /// Forces the rows so far to the disk, since a checkpoint is to follow.
+    pub fn sync_sums(&mut self, step: u64, say: Say<'_>) {
+        if let Some(Err(error)) = self.sums.as_ref().map(Sums::sync) {
+            self.no_sums(step, &error, say);
+        }
+    }
+
+    fn no_sums(&mut self, step: u64, error: &dyn std::error::Error, say: Say<'_>) {
+        say(&format!("warning: no sums of step {step}: {error}"));
+        self.event("sums-failed", step, &[("reason", json!(error.to_string()))]);
+    }
+
     /// Tells and notes what became of a checkpoint.
     pub fn saved(&mut self, step: u64, folder: &Path, (saved, seconds): (&Saved, f64), say: Say<'_>) {
         match saved {
@@ -199,6 +237,7 @@ impl Report {
             compute_seconds: mean(|spent| spent.compute),
             halo_wait_seconds: mean(|spent| spent.halo),
             checkpoint_blocking_seconds: blocked,
+            sums_seconds: spents.first().map_or(0.0, |first| first.sums),
         });
         self.event(if exit == Exit::Done { "end" } else { "stop" }, step, &[("exit", json!(exit as u8))]);
         if let Err(error) = self.record.write_atomically(&self.folder.dir.join("run.json")) {
@@ -216,6 +255,7 @@ impl Report {
             halo_wait_seconds: mean(|spent| spent.halo),
             checkpoints: (first.checkpoints, blocked),
             images: (first.images_drawn, first.images),
+            sums: (first.sums_taken, first.sums),
         }));
         if exit == Exit::Stopped {
             say(&format!(

@@ -15,7 +15,7 @@ use super::peers::Peers;
 use super::report::Report;
 use super::save::{self, Saved, Saver, Verdict};
 use super::session::Session;
-use super::{pictures, report};
+use super::{pictures, report, sums};
 use crate::advance::library::{AnyKernel, Library, Precise};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, RunId};
 use crate::clock;
@@ -122,7 +122,10 @@ impl Start<'_> {
             Some(folder) => Report::open(request, job, &begin.path, folder, (&shape, &session, step)).map(Some),
             None => Ok(None),
         };
-        let report = agree(peers, opened)?;
+        let mut report = agree(peers, opened)?;
+        if let Some(report) = report.as_mut().filter(|_| !job.reduces.is_empty()) {
+            report.open_sums(say);
+        }
         let _ = kernel;
         let mut running = Running {
             request,
@@ -204,6 +207,10 @@ pub struct Spent {
     pub images: f64,
     /// Number of images.
     pub images_drawn: u64,
+    /// In sums.
+    pub sums: f64,
+    /// Number of steps with sums.
+    pub sums_taken: u64,
 }
 
 /// A run under way on one rank.
@@ -237,8 +244,10 @@ impl<T: Precise> Running<'_, T> {
     fn steps<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<Exit, Failure> {
         if self.step == 0 {
             self.look(peers)?;
-            self.draw(&self.plan.due(0).images.clone(), peers, say)?;
+            self.draw(&self.plan.due(0).images, peers, say)?;
         }
+        // A restart writes the rows of its step anew: the file was cut there.
+        self.sum(&self.plan.due(self.step).reduces, peers, say)?;
         while let Some(round) = self.plan.round(self.step) {
             let decided = self.advance(&round, peers)?;
             let save = round.due.checkpoint || decided.checkpoint || decided.stop();
@@ -246,6 +255,7 @@ impl<T: Precise> Running<'_, T> {
                 self.look(peers)?;
             }
             self.draw(&round.due.images, peers, say)?;
+            self.sum(&round.due.reduces, peers, say)?;
             if save {
                 self.save(peers, say)?;
             }
@@ -324,9 +334,8 @@ impl<T: Precise> Running<'_, T> {
     fn draw<P: Peers + ?Sized>(&mut self, images: &[usize], peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
         for &image in images {
             let time = time(self.step, self.session.dt);
-            let session = &mut self.session;
             let (drawn, seconds) =
-                timed(|| pictures::draw(self.job, session, (image, self.step, time), &self.dir, peers));
+                timed(|| pictures::draw(self.job, &self.session, (image, self.step, time), &self.dir, peers));
             self.spent.images += seconds;
             self.spent.images_drawn += 1;
             if let (Some(drawn), Some(report)) = (drawn?, &mut self.report) {
@@ -336,8 +345,24 @@ impl<T: Precise> Running<'_, T> {
         Ok(())
     }
 
+    fn sum<P: Peers + ?Sized>(&mut self, due: &[usize], peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let (rows, seconds) = timed(|| sums::sum(self.job, &self.session, (self.step, due), peers));
+        self.spent.sums += seconds;
+        self.spent.sums_taken += 1;
+        if let (Some(rows), Some(report)) = (rows?, &mut self.report) {
+            report.summed(self.step, rows, say);
+        }
+        Ok(())
+    }
+
     /// Writes a checkpoint of this step, which all ranks do together.
     fn save<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
+        if let Some(report) = &mut self.report {
+            report.sync_sums(self.step, say);
+        }
         let meta = save::meta(self.job, &self.session, self.run, self.step);
         let saver = Saver {
             store: &Disk,

@@ -3,7 +3,9 @@
 //! Input: job, layout, peers. Output: fields at a step, advanced round by round. Invariant: what a rank computes is the
 //! restriction of the global state to its block, whatever the layout.
 
-use ringfort_kernels::{Given, Role};
+use std::collections::BTreeSet;
+
+use ringfort_kernels::{Declaration, Given, Role};
 
 use super::agree::agree;
 use super::control::largest;
@@ -116,11 +118,12 @@ impl<T: Precise> Session<T> {
 
     /// Frees what only the start needed.
     fn release(&mut self, job: &Job) {
-        let shown = |slot| job.images.iter().any(|image| image.slot == slot);
-        let derived = job.images.iter().any(|image| job.declaration.fields[image.slot].role == Role::Derived);
+        let images = job.images.iter().map(|image| image.slot);
+        let shown: BTreeSet<usize> = images.chain(job.reduces.iter().flat_map(|reduce| reduce.map.slots())).collect();
+        let derived = shown.iter().any(|&slot| job.declaration.fields[slot].role == Role::Derived);
         for (slot, field) in job.declaration.fields.iter().enumerate() {
             let rate = job.declaration.rate_of_state && self.engine.program().footprint().rate.reads(slot);
-            let needed = self.engine.program().footprint().steps_use(slot) || shown(slot) || derived || rate;
+            let needed = self.engine.program().footprint().steps_use(slot) || shown.contains(&slot) || derived || rate;
             if field.role == Role::Start || (field.role == Role::Coefficient && !needed) {
                 self.fields.release(slot);
             }
@@ -163,9 +166,26 @@ impl<T: Precise> Session<T> {
     /// # Panics
     ///
     /// If `region` leaves the block or `out` has another length.
-    pub fn derive(&mut self, slot: usize, region: &Region, out: &mut [T]) {
+    pub fn derive(&self, slot: usize, region: &Region, out: &mut [T]) {
         let span = local(&self.block(), region);
         self.engine.program().derive(slot, &self.fields, &span, out);
+    }
+
+    /// Values of `slot`, of whatever role, in the global box `region`, which lies in this rank's block; `buffer` is room to
+    /// use again.
+    ///
+    /// # Panics
+    ///
+    /// If `region` leaves the block or `out` has another length.
+    pub fn show(&self, declaration: &Declaration, slot: usize, region: &Region, buffer: &mut Vec<T>, out: &mut [f64]) {
+        buffer.resize(out.len(), T::default());
+        match declaration.fields[slot].role {
+            Role::Derived => self.derive(slot, region, buffer),
+            _ => self.read(slot, region, buffer),
+        }
+        for (out, value) in out.iter_mut().zip(buffer) {
+            *out = value.to_f64();
+        }
     }
 
     /// Makes the first value of the first component NaN: a fault on purpose.

@@ -61,7 +61,7 @@ const TORUS: &str = "[torus]\nranks = [1, 2]\nsteps_per_exchange = 2\ndeadline =
 
 /// All bad jobs.
 pub fn all() -> Vec<Case> {
-    [shapes(), later(), numbers(), images(), inputs(), formulas()].into_iter().flatten().collect()
+    [shapes(), later(), numbers(), images(), reduces(), inputs(), formulas()].into_iter().flatten().collect()
 }
 
 fn shapes() -> Vec<Case> {
@@ -126,7 +126,7 @@ fn later() -> Vec<Case> {
         ),
         case("Zarr", "good.npy", "store.zarr", &["store.zarr: Zarr arrays are not yet supported"]),
     ];
-    for name in ["source", "probe", "reduce", "inflow", "output"] {
+    for name in ["source", "probe", "inflow", "output"] {
         let words = &["] is not yet supported", ":22:3"];
         cases.push(case(name, "[torus]", &format!("[[{name}]]\nfield = \"x\"\n[torus]"), words));
     }
@@ -201,6 +201,69 @@ fn images() -> Vec<Case> {
         solid("plane at NaN", "plane = \"z=nan\"", &["lies outside"]),
         solid("two planes", "plane = \"z=0, y=0\"", &["2 cuts; a grid of 3 axes needs 1"]),
         solid("one plane twice", "plane = \"z=0, z=1\"", &["cuts the axis z twice"]),
+    ]
+}
+
+const REDUCE: &str = "[[reduce]]\nname = \"heat\"\nmap = \"temperature\"\nwith = \"sum\"\nevery = \"2 steps\"\n";
+
+fn reduces() -> Vec<Case> {
+    // A good reduce before `[torus]`, from line 22 on, in which `from` is replaced by `to`.
+    let reduce = |name, from: &str, to: &str, words| {
+        assert!(REDUCE.contains(from), "{name}: {from}");
+        case(name, "[torus]", &format!("{}[torus]", REDUCE.replacen(from, to, 1)), words)
+    };
+    let map = |name, map: &str, words| reduce(name, "\"temperature\"", &format!("\"{map}\""), words);
+    let bins = |name, bins: &str, words| reduce(name, "\"sum\"", &format!("\"histogram\"\n{bins}"), words);
+    vec![
+        reduce("reduce without name", "name = \"heat\"\n", "", &["name is missing", ":22:1"]),
+        reduce("reduce without map", "map = \"temperature\"\n", "", &["map is missing"]),
+        reduce("reduce without every", "every = \"2 steps\"\n", "", &["every is missing"]),
+        reduce(
+            "unknown key in reduce",
+            "with",
+            "wiht",
+            &["unknown key `wiht` in [reduce]; did you mean `with`?", ":25:1"],
+        ),
+        reduce(
+            "reduce with something else",
+            "sum",
+            "summ",
+            &["unknown reduction `summ`; did you mean `sum`?", ":25:8"],
+        ),
+        reduce("reduce every zero steps", "2 steps", "0 steps", &["`0 steps`", "at least 1", ":26:9"]),
+        reduce("reduce by the clock", "2 steps", "2 min", &["reduces follow steps", ":26:9"]),
+        reduce("reduce called nothing", "\"heat\"", "\"\"", &["reduce.0.name: `` is no name", ":23:8"]),
+        reduce("reduce with a comma", "\"heat\"", "\"a,b\"", &["`a,b` is no name", "letters, digits", ":23:8"]),
+        reduce("reduce across lines", "\"heat\"", "\"a\\nb\"", &["is no name"]),
+        reduce("bins of a sum", "every", "bins = 3\nevery", &["bins: it belongs to a histogram; remove it", ":26:8"]),
+        case(
+            "one name for two reduces",
+            "[torus]",
+            &format!("{REDUCE}{REDUCE}[torus]"),
+            &["names two reduces", ":28:8"],
+        ),
+        map(
+            "reduce of an unknown field",
+            "2*temprature",
+            &["unknown name `temprature`; did you mean `temperature`?", ":24:10"],
+        ),
+        map(
+            "reduce of nothing known",
+            "pressure",
+            &["fields are temperature, diffusivity, perfusion", "y, x", ":24:8"],
+        ),
+        map("reduce of what is not given", "perfusion", &["the job gives no `perfusion`", ":24:7"]),
+        map("reduce of a bad formula", "(temperature", &["`)` is missing", ":24:20"]),
+        map("reduce of an empty formula", "", &["ends too early", ":24:7"]),
+        map("reduce of an unknown function", "squared(temperature)", &["unknown function `squared`", ":24:8"]),
+        bins("histogram without bins", "low = 0\nhigh = 1", &["bins is missing", "bins = 10, low = 0.0, high = 1.0"]),
+        bins("histogram without low", "bins = 3\nhigh = 1", &["low is missing"]),
+        bins("histogram without high", "bins = 3\nlow = 0", &["high is missing"]),
+        bins("histogram of no bins", "bins = 0\nlow = 0\nhigh = 1", &["0 bins; give 1 to 65536", ":26:8"]),
+        bins("histogram of many bins", "bins = 65537\nlow = 0\nhigh = 1", &["65537 bins; give 1 to 65536"]),
+        bins("histogram upside down", "bins = 3\nlow = 1\nhigh = 0", &["0 is not above low = 1", ":28:8"]),
+        bins("histogram to infinity", "bins = 3\nlow = 1\nhigh = inf", &["inf is not a finite number", ":28:8"]),
+        bins("histogram of slivers", "bins = 9\nlow = 1e9\nhigh = 1000000000.0000001", &["cannot be told apart"]),
     ]
 }
 

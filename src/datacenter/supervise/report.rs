@@ -177,6 +177,7 @@ impl Report {
             compute_seconds: tallies.values().map(|tally| tally.compute_seconds).sum::<f64>() / workers,
             halo_wait_seconds: 0.0,
             checkpoint_blocking_seconds: 0.0,
+            sums_seconds: 0.0,
         });
         self.record.start.survived = Some(survived);
         self.event(if exit == Exit::Done { "end" } else { "stop" }, "");

@@ -1,11 +1,12 @@
-//! The grammar of formulas: text in, the same text with every operation in parentheses out.
+//! The grammar of formulas: text in, a tree of operations out.
 //!
 //! `sum = product (("+" | "-") product)*`, `product = sign (("*" | "/") sign)*`, `sign = ("-" | "+") sign | power`,
 //! `power = atom ("^" sign)?`, `atom = number | name | name "(" sum ("," sum)? ")" | "(" sum ")"`.
 
 use std::ops::Range;
 
-use super::{CONSTANTS, FUNCTIONS, PAIRS};
+use super::tree::{Node, Pair};
+use super::{FUNCTIONS, PAIRS};
 use crate::job::error::nearest;
 
 /// Longest formula in bytes.
@@ -23,13 +24,22 @@ pub struct FormulaError {
     pub problem: String,
 }
 
-/// `text` with every operation in parentheses and constants as numbers; `variables` are the allowed names.
-pub(super) fn parenthesise(text: &str, variables: &[&str]) -> Result<String, FormulaError> {
+/// Names that a formula may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    /// Fields: variables 0 and up. They come before coordinates and constants of the same name.
+    pub(super) fields: &'a [&'a str],
+    /// Coordinates: the variables after those.
+    pub(super) coordinates: &'a [&'a str],
+}
+
+/// The tree of `text`, whose variables are `names`.
+pub(super) fn parse(text: &str, names: Names<'_>) -> Result<Node, FormulaError> {
     if text.len() > MOST_BYTES {
         let problem = format!("the formula has {} bytes, the most is {MOST_BYTES}; use a file", text.len());
         return Err(FormulaError { at: 0..text.len(), problem });
     }
-    let mut reader = Reader { text, at: 0, depth: 0, variables };
+    let mut reader = Reader { text, at: 0, depth: 0, names };
     let whole = reader.sum()?;
     match reader.peek() {
         None => Ok(whole),
@@ -41,45 +51,49 @@ struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
-    variables: &'a [&'a str],
+    names: Names<'a>,
 }
 
 impl Reader<'_> {
-    fn sum(&mut self) -> Result<String, FormulaError> {
-        self.depth += 1;
-        if self.depth > MOST_DEPTH {
-            return Err(self.error(self.at..self.at, "the formula is nested too deeply; use a file".to_owned()));
-        }
+    fn sum(&mut self) -> Result<Node, FormulaError> {
+        self.deeper()?;
         let mut left = self.product()?;
         while let Some(sign @ ('+' | '-')) = self.peek() {
             self.at += 1;
-            left = format!("({left}{sign}{})", self.product()?);
+            let pair = if sign == '+' { Pair::Add } else { Pair::Subtract };
+            left = left.join(pair, self.product()?);
         }
         self.depth -= 1;
         Ok(left)
     }
 
-    fn product(&mut self) -> Result<String, FormulaError> {
+    fn deeper(&mut self) -> Result<(), FormulaError> {
+        self.depth += 1;
+        if self.depth > MOST_DEPTH {
+            return Err(self.error(self.at..self.at, "the formula is nested too deeply; use a file".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn product(&mut self) -> Result<Node, FormulaError> {
         let mut left = self.sign()?;
         while let Some(sign @ ('*' | '/')) = self.peek() {
             self.at += 1;
             if sign == '*' && self.text[self.at..].starts_with('*') {
                 return Err(self.error(self.at - 1..self.at + 1, "unknown operator `**`; a power is `^`".to_owned()));
             }
-            left = format!("({left}{sign}{})", self.sign()?);
+            let pair = if sign == '*' { Pair::Multiply } else { Pair::Divide };
+            left = left.join(pair, self.sign()?);
         }
         Ok(left)
     }
 
-    fn sign(&mut self) -> Result<String, FormulaError> {
-        self.depth += 1;
-        if self.depth > MOST_DEPTH {
-            return Err(self.error(self.at..self.at, "the formula is nested too deeply; use a file".to_owned()));
-        }
+    fn sign(&mut self) -> Result<Node, FormulaError> {
+        self.deeper()?;
         let value = match self.peek() {
             Some('-') => {
                 self.at += 1;
-                format!("(-({}))", self.sign()?)
+                Node::Negate(Box::new(self.sign()?))
             }
             Some('+') => {
                 self.at += 1;
@@ -91,34 +105,35 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn power(&mut self) -> Result<String, FormulaError> {
+    fn power(&mut self) -> Result<Node, FormulaError> {
         let base = self.atom()?;
         if self.peek() != Some('^') {
             return Ok(base);
         }
         self.at += 1;
-        Ok(format!("({base}^{})", self.sign()?))
+        Ok(base.join(Pair::Power, self.sign()?))
     }
 
-    fn atom(&mut self) -> Result<String, FormulaError> {
+    fn atom(&mut self) -> Result<Node, FormulaError> {
+        let wanted = if self.names.fields.is_empty() { "a coordinate" } else { "a field" };
         match self.peek() {
             Some('(') => {
                 self.at += 1;
                 let inside = self.sum()?;
                 self.close()?;
-                Ok(format!("({inside})"))
+                Ok(inside)
             }
             Some('0'..='9' | '.') => self.number(),
             Some(c) if c.is_alphabetic() || c == '_' => self.name(),
-            Some(other) => Err(self.unexpected(other, "a number, a coordinate or a function")),
+            Some(other) => Err(self.unexpected(other, &format!("a number, {wanted} or a function"))),
             None => {
-                let problem = "the formula ends too early: a number, a coordinate or a function is missing";
-                Err(self.error(self.at..self.at, problem.to_owned()))
+                let problem = format!("the formula ends too early: a number, {wanted} or a function is missing");
+                Err(self.error(self.at..self.at, problem))
             }
         }
     }
 
-    fn number(&mut self) -> Result<String, FormulaError> {
+    fn number(&mut self) -> Result<Node, FormulaError> {
         let start = self.at;
         let digits = |at: usize| self.text[at..].bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let mut end = start + digits(start);
@@ -132,14 +147,13 @@ impl Reader<'_> {
         }
         self.at = end;
         let value = self.text[start..end].parse::<f64>().ok().filter(|value| value.is_finite());
-        // Rust writes a float without exponent and reads it back to the same bits.
-        value.map(|value| format!("{value}")).ok_or_else(|| {
+        value.map(Node::Number).ok_or_else(|| {
             let problem = format!("`{}` is no finite number", &self.text[start..end]);
             self.error(start..end, problem)
         })
     }
 
-    fn name(&mut self) -> Result<String, FormulaError> {
+    fn name(&mut self) -> Result<Node, FormulaError> {
         let start = self.at;
         let length = self.text[start..].find(|c: char| !(c.is_alphanumeric() || c == '_'));
         let end = length.map_or(self.text.len(), |length| start + length);
@@ -148,22 +162,29 @@ impl Reader<'_> {
         if self.peek() == Some('(') {
             return self.call(name, start..end);
         }
-        if self.variables.contains(&name) {
-            return Ok(name.to_owned());
+        let Names { fields, coordinates } = self.names;
+        if let Some(at) = fields.iter().chain(coordinates).position(|known| *known == name) {
+            return Ok(Node::Variable(at));
         }
-        if let Some((_, value)) = CONSTANTS.iter().find(|(known, _)| *known == name) {
-            return Ok(format!("{value}"));
+        if let Some(number) = Node::constant(name) {
+            return Ok(number);
         }
         if FUNCTIONS.contains(&name) || PAIRS.contains(&name) {
             return Err(self.error(start..end, format!("the function `{name}` needs its arguments in parentheses")));
         }
-        let known = format!("coordinates are {}; constants are pi, e", self.variables.join(", "));
-        Err(self.error(start..end, format!("unknown name `{name}`; {known}")))
+        let known = format!("coordinates are {}; constants are pi, e", coordinates.join(", "));
+        let problem = match nearest(name, fields.iter().copied()) {
+            _ if fields.is_empty() => format!("unknown name `{name}`; {known}"),
+            Some(near) => format!("unknown name `{name}`; did you mean `{near}`? fields are {}", fields.join(", ")),
+            None => format!("unknown name `{name}`; fields are {}; {known}", fields.join(", ")),
+        };
+        Err(self.error(start..end, problem))
     }
 
-    fn call(&mut self, name: &str, at: Range<usize>) -> Result<String, FormulaError> {
-        let pair = PAIRS.contains(&name);
-        if !pair && !FUNCTIONS.contains(&name) {
+    fn call(&mut self, name: &str, at: Range<usize>) -> Result<Node, FormulaError> {
+        let pair = Pair::called(name);
+        let function = FUNCTIONS.iter().position(|known| *known == name);
+        if pair.is_none() && function.is_none() {
             let all = || FUNCTIONS.into_iter().chain(PAIRS);
             let problem = match nearest(name, all()) {
                 Some(nearest) => format!("unknown function `{name}`; did you mean `{nearest}`?"),
@@ -174,17 +195,17 @@ impl Reader<'_> {
         self.peek();
         self.at += 1;
         let first = self.sum()?;
-        if !pair {
+        if let Some(function) = function {
             self.close()?;
-            return Ok(format!("({name}({first}))"));
+            return Ok(Node::Call(function, Box::new(first)));
         }
-        if self.peek() != Some(',') {
+        let Some(pair) = pair.filter(|_| self.peek() == Some(',')) else {
             return Err(self.error(at, format!("the function `{name}` takes two values: {name}(a, b)")));
-        }
+        };
         self.at += 1;
         let second = self.sum()?;
         self.close()?;
-        Ok(format!("(({first}) {name} ({second}))"))
+        Ok(first.join(pair, second))
     }
 
     fn close(&mut self) -> Result<(), FormulaError> {

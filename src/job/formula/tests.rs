@@ -157,8 +157,15 @@ proptest::proptest! {
     #[test]
     fn no_text_panics(text in "[-+*/^(),. xe0-9sinmatx2]{0,40}") {
         if let Ok(formula) = Formula::parse(&text, &grid(1), 0.0) {
-            formula.value(&[0.0, 0.0, 0.0, 1.5]);
+            agrees(&formula, &[1.5, -0.0, f64::INFINITY]);
+        } else {
+            proptest::prop_assert!(Map::parse(&text, &[], &grid(1)).is_err());
         }
+    }
+
+    #[test]
+    fn rows_have_the_bits_of_single_values(text in formula(), x in proptest::collection::vec(-4.0..4.0_f64, 1..40)) {
+        agrees(&Formula::parse(&text, &grid(1), 0.0).unwrap(), &x);
     }
 
     #[test]
@@ -176,4 +183,87 @@ fn coordinates_in_degrees_are_lat_and_lon() {
     assert_eq!(formula.value(&[0.0, 0.0, 2.0, 3.0]), 32.0);
     let error = Formula::parse("x", &degrees, 0.0).unwrap_err();
     assert!(error.problem.contains("lat, lon"), "{error}");
+}
+
+/// Checks that `formula`, run on the row `x`, gives what it gives for each alone.
+fn agrees(formula: &Formula, x: &[f64]) {
+    let map = Map::parse(formula.text(), &[], &grid(1)).unwrap();
+    let rows: Vec<&[f64]> = map.variables().iter().map(|_| x).collect();
+    let mut work = Work::default();
+    let row = map.run(x.len(), &rows, &mut work);
+    assert_eq!(row.len(), x.len());
+    for (x, row) in x.iter().zip(row) {
+        let alone = formula.value(&[0.0, 0.0, 0.0, *x]);
+        let same = row.to_bits() == alone.to_bits() || (row.is_nan() && alone.is_nan());
+        assert!(same, "{} at {x}: {row} in a row, {alone} alone", formula.text());
+    }
+}
+
+/// Any formula of `x`.
+fn formula() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just("x".to_owned()),
+        Just("pi".to_owned()),
+        (0.0..3.0_f64).prop_map(|number| number.to_string()),
+        (0..6_u32).prop_map(|number| number.to_string()),
+    ];
+    leaf.prop_recursive(6, 60, 2, |inner| {
+        let functions = proptest::sample::select(FUNCTIONS.to_vec());
+        let pairs = proptest::sample::select(PAIRS.to_vec());
+        let operators = proptest::sample::select(vec!["+", "-", "*", "/", "^"]);
+        prop_oneof![
+            inner.clone().prop_map(|of| format!("-{of}")),
+            inner.clone().prop_map(|of| format!("({of})")),
+            (functions, inner.clone()).prop_map(|(name, of)| format!("{name}({of})")),
+            (pairs, inner.clone(), inner.clone()).prop_map(|(name, a, b)| format!("{name}({a}, {b})")),
+            (inner.clone(), -9..9_i32).prop_map(|(of, power)| format!("({of})^{power}")),
+            (inner.clone(), operators, inner).prop_map(|(a, operator, b)| format!("{a} {operator} {b}")),
+        ]
+    })
+}
+
+#[test]
+fn all_operations_agree_on_odd_values_and_long_rows() {
+    let mut x =
+        vec![0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -2.5, 1e300, 1e-300, 5e-324, f64::INFINITY, -f64::INFINITY, f64::NAN];
+    x.extend((x.len()..ROW).map(|at| (at as f64 - 250.0) / 16.0));
+    let powers =
+        ["x^0", "x^1", "x^2", "x^3", "x^7", "x^-1", "x^-2", "x^1024", "x^1025", "x^0.5", "x^x", "2^x", "2^3", "x^-0"];
+    let plain =
+        ["x", "-x", "1", "-2", "x + 1", "1 - x", "x - 1", "x * x", "3 / x", "x / 3", "1/(x-(2-(x+(3*(x-x/7)))))"];
+    let functions = FUNCTIONS.iter().map(|name| format!("{name}(x)"));
+    let constant = FUNCTIONS.iter().map(|name| format!("{name}(0.5) + x"));
+    let pairs = PAIRS.iter().flat_map(|name| ["x, 1", "1, x", "x, -x", "1, 2"].map(|of| format!("{name}({of})")));
+    let all = powers.into_iter().chain(plain).map(str::to_owned).chain(functions).chain(constant).chain(pairs);
+    for text in all {
+        let formula = Formula::parse(&text, &grid(1), 0.0).unwrap();
+        for length in [1, 7, 8, 9, x.len()] {
+            agrees(&formula, &x[..length]);
+        }
+    }
+}
+
+#[test]
+fn maps_read_fields_before_coordinates_and_name_the_nearest() {
+    let fields = [("pressure", 4), ("x", 7), ("e", 9)];
+    let map = Map::parse("pressure*y + x - pressure^2 + e", &fields, &grid(2)).unwrap();
+    let variables = [Variable::Field(4), Variable::Coordinate(2), Variable::Field(7), Variable::Field(9)];
+    assert_eq!(map.variables(), variables);
+    let rows = [[3.0, 4.0], [10.0, 20.0], [0.5, 0.25], [1.0, 2.0]];
+    let rows: Vec<&[f64]> = rows.iter().map(|row| &row[..]).collect();
+    let mut work = Work::default();
+    assert_eq!(map.run(2, &rows, &mut work), [30.0 + 0.5 - 9.0 + 1.0, 80.0 + 0.25 - 16.0 + 2.0]);
+    // A field alone is its row, not a copy of it.
+    let plain = Map::parse("(+pressure)", &fields, &grid(2)).unwrap();
+    assert!(std::ptr::eq(plain.run(2, &rows, &mut work), rows[0]));
+    for (text, at, words) in [
+        ("2*presure", 2..9, "did you mean `pressure`? fields are pressure, x, e"),
+        ("u + v", 0..1, "unknown name `u`; fields are pressure, x, e; coordinates are y, x"),
+        ("x + ", 4..4, "a number, a field or a function"),
+    ] {
+        let error = Map::parse(text, &fields, &grid(2)).unwrap_err();
+        assert_eq!(error.at, at, "{text}");
+        assert!(error.problem.contains(words), "{error}");
+    }
 }

@@ -1,0 +1,144 @@
+//! The file of all rows, `sums.csv`: appended step by step.
+//!
+//! Input: rows of a step. Output: lines `step,name,value`. Invariant: steps never fall, and the lines of a run that goes on
+//! from an earlier step are those of one that never stopped: what stands from that step on, or is torn, is cut off first.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use super::Row;
+
+/// First line.
+const HEADER: &str = "step,name,value";
+/// Longest line in bytes: two numbers, a name and two edges of a bin take far less.
+const LONGEST: u64 = 1024;
+
+/// The file, open for one run.
+#[derive(Debug)]
+pub struct Sums {
+    file: File,
+    path: PathBuf,
+    /// Bytes of whole steps.
+    length: u64,
+    /// True if a write failed, so that bytes may stand beyond `length`.
+    torn: bool,
+}
+
+/// The file could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SumsError {
+    /// The system refused.
+    #[error("{} could not be {action}: {source}; check the disk and the permissions", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another file has its name.
+    #[error("{} does not begin with `{HEADER}`, so it is left as it is; move it away to have sums written", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Sums {
+    /// The file at `path` for a run that goes on from step `from`: made where there is none, else cut so that the rows of
+    /// earlier steps stay. Rows of step `from` are to be written again.
+    ///
+    /// # Errors
+    ///
+    /// [`SumsError`] if the file is something else or cannot be opened, read or cut.
+    pub fn open(path: &Path, from: u64) -> Result<Self, SumsError> {
+        let wrong = |action| move |source| SumsError::File { path: path.to_owned(), action, source };
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(wrong("opened"))?;
+        let found = kept(BufReader::new(&file), from).map_err(wrong("read"))?;
+        let Some(length) = found else { return Err(SumsError::Foreign { path: path.to_owned() }) };
+        let mut sums = Self { file, path: path.to_owned(), length, torn: true };
+        if length == 0 {
+            sums.append(format!("{HEADER}\n").as_bytes()).map_err(wrong("written"))?;
+        } else {
+            sums.append(&[]).map_err(wrong("cut"))?;
+        }
+        Ok(sums)
+    }
+
+    /// Step of the last whole line of the file at `path`; none if there is no such line.
+    #[must_use]
+    pub fn last(path: &Path) -> Option<u64> {
+        let mut text = BufReader::new(File::open(path).ok()?);
+        let (mut line, mut last) = (Vec::new(), None);
+        while io::Read::take(&mut text, LONGEST).read_until(b'\n', &mut line).ok()? > 0 {
+            last = step(&line).or(last);
+            line.clear();
+        }
+        last
+    }
+
+    /// Appends the rows of `step`. They leave this process before the call returns; [`Sums::sync`] forces them to the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`SumsError::File`] if they cannot be written; the next call cuts off what stands of them.
+    pub fn add(&mut self, step: u64, rows: &[Row]) -> Result<(), SumsError> {
+        let lines: String = rows.iter().map(|row| format!("{step},{},{}\n", row.name, row.value)).collect();
+        self.append(lines.as_bytes()).map_err(self.wrong("written"))
+    }
+
+    /// Forces the rows so far to the disk: a checkpoint of a later step must not outlive them.
+    ///
+    /// # Errors
+    ///
+    /// [`SumsError::File`] if the disk refuses.
+    pub fn sync(&self) -> Result<(), SumsError> {
+        self.file.sync_data().map_err(self.wrong("stored"))
+    }
+
+    fn wrong(&self, action: &'static str) -> impl FnOnce(io::Error) -> SumsError + use<> {
+        let path = self.path.clone();
+        move |source| SumsError::File { path, action, source }
+    }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+        }
+        self.torn = true;
+        self.file.write_all(lines)?;
+        self.torn = false;
+        self.length += lines.len() as u64;
+        Ok(())
+    }
+}
+
+/// Step of a whole line.
+fn step(line: &[u8]) -> Option<u64> {
+    str::from_utf8(line.strip_suffix(b"\n")?).ok()?.split_once(',')?.0.parse().ok()
+}
+
+/// Bytes of the header and of the whole lines of steps before `from`: 0 of an empty or torn header, none of another file.
+fn kept(mut text: impl BufRead, from: u64) -> io::Result<Option<u64>> {
+    let mut line = Vec::new();
+    let mut length = 0;
+    loop {
+        line.clear();
+        io::Read::take(&mut text, LONGEST).read_until(b'\n', &mut line)?;
+        let whole = line.strip_suffix(b"\n");
+        if length == 0 {
+            if whole != Some(HEADER.as_bytes()) {
+                let torn = whole.is_none() && HEADER.as_bytes().starts_with(&line);
+                return Ok(torn.then_some(0));
+            }
+        } else {
+            if step(&line).is_none_or(|step| step >= from) {
+                return Ok(Some(length));
+            }
+        }
+        length += line.len() as u64;
+    }
+}

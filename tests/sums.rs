@@ -1,0 +1,277 @@
+//! `sums.csv` is a function of the job alone: no cut, thread, halo depth, restart or crash changes a byte of it.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::jobs::{LIBRARY, Variant, text};
+use common::layouts::{Bits, Case, all_parts, on_ranks};
+use num_bigint::BigInt;
+use ringfort::exit::Exit;
+use ringfort::observe::reduce::shortest;
+use ringfort::run::folder::How;
+use ringfort::run::signal::Signals;
+use ringfort::torus::run::{Request, run};
+
+/// Last step of all runs: reduces are due then, or not.
+const LAST: u64 = 11;
+
+const REDUCES: &str = r#"
+[[reduce]]
+name = "total"
+map = "A"
+with = "sum"
+every = "1 step"
+[[reduce]]
+name = "product"
+map = "A * D - 0.25*(C + 1)"
+with = "mean"
+every = "3 steps"
+[[reduce]]
+name = "least"
+map = "A"
+with = "min"
+every = "4 steps"
+[[reduce]]
+name = "most"
+map = "x + D^2 * sin(A)"
+with = "max"
+every = "3 steps"
+[[reduce]]
+name = "spread"
+map = "D"
+with = "histogram"
+bins = 4
+low = -0.5
+high = 1.5
+every = "5 steps"
+"#;
+
+/// The job of `variant` with reduces: `A` and `D` are two fields that change, or not, `C` a coefficient.
+fn job(points: &[usize], variant: Variant, precision: &str) -> String {
+    let beyond = &["[\"fixed\", \"open\"]", "\"periodic\"", "\"wall\""][..points.len()];
+    let [a, c, d] = match variant {
+        Variant::Heat { .. } => ["temperature", "diffusivity", "temperature"],
+        // A derived field.
+        Variant::Relay { .. } => ["pressure", "stiffness", "energy"],
+    };
+    let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
+    let reduces =
+        reduces.replace("\"A", &format!("\"{a}")).replace("(A)", &format!("({a})")).replace("(C ", &format!("({c} "));
+    let job = text(points, beyond, variant, precision, LAST).replace("dt = 0.1", "dt = 0.03");
+    format!("{job}[checkpoint]\nevery = \"4 steps\"\n{reduces}")
+}
+
+/// How a run is laid out, and where it stops.
+#[derive(Clone, Debug)]
+struct Way {
+    parts: Vec<usize>,
+    threads: usize,
+    steps_per_exchange: usize,
+    steps: u64,
+}
+
+impl Way {
+    fn alone(axes: usize) -> Self {
+        Self { parts: vec![1; axes], threads: 1, steps_per_exchange: 1, steps: LAST }
+    }
+}
+
+/// Runs the job at `path` in `dir` (goes on with what is there if `path` is none); gives what was said.
+fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
+    let ranks = way.parts.iter().product();
+    let request = Request {
+        job: path.map(Into::into),
+        overrides: vec![format!("time.steps={}", way.steps)],
+        dir: Some(dir.into()),
+        how: if path.is_some() { How::New } else { How::Restart },
+        ranks: Some(way.parts.clone()),
+        threads: way.threads,
+        steps_per_exchange: Some(way.steps_per_exchange),
+        max_time: None,
+        mpi: None,
+        ranks_here: ranks,
+        library: LIBRARY,
+        signals: Signals::default(),
+    };
+    let said = std::sync::Mutex::new(Vec::new());
+    for ended in on_ranks(ranks, |peers| run(&request, peers, &|line| said.lock().unwrap().push(line.to_owned()))) {
+        assert_eq!(ended.map_err(|failure| failure.report).unwrap(), Exit::Done);
+    }
+    said.into_inner().unwrap()
+}
+
+fn sums(dir: &Path) -> String {
+    fs::read_to_string(dir.join("sums.csv")).unwrap()
+}
+
+/// The lines that the states of the plain reference give, computed by plain loops and whole numbers of any size.
+fn oracle<T: Bits>(case: &Case<T>) -> String {
+    let slot = |name| case.job.declaration.slot(name).unwrap();
+    let [a, c, d] = match case.job.declaration.name {
+        "heat" => [slot("temperature"), slot("diffusivity"), slot("temperature")],
+        _ => [slot("pressure"), slot("stiffness"), slot("energy")],
+    };
+    let grid = &case.job.grid;
+    let width = grid.points[3];
+    let mut lines = String::from("step,name,value\n");
+    for (step, state) in case.states.iter().enumerate() {
+        let all = |slot: usize| state[slot].iter().map(|value: &T| value.to_f64()).collect::<Vec<f64>>();
+        let (a, c, d) = (all(a), all(c), all(d));
+        let mut row = |every: usize, name: &str, value: &dyn Fn() -> String| {
+            if step % every == 0 {
+                lines += &format!("{step},{name},{}\n", value());
+            }
+        };
+        row(1, "total", &|| shortest(exact(&a)));
+        let product: Vec<f64> = (0..a.len()).map(|at| a[at] * d[at] - 0.25 * (c[at] + 1.0)).collect();
+        row(3, "product", &|| shortest(exact(&product) / a.len() as f64));
+        row(4, "least", &|| shortest(a.iter().copied().min_by(f64::total_cmp).unwrap()));
+        let most = (0..a.len()).map(|at| grid.coordinate(3, at % width) + d[at] * d[at] * sin(a[at]));
+        let most = most.max_by(f64::total_cmp).unwrap();
+        row(3, "most", &|| shortest(most));
+        let edges = [f64::NEG_INFINITY, -0.5, 0.0, 0.5, 1.0, 1.5, f64::INFINITY];
+        for (name, edges) in
+            ["-inf:-0.5)", "-0.5:0)", "0:0.5)", "0.5:1)", "1:1.5)", "1.5:inf]"].iter().zip(edges.windows(2))
+        {
+            let inside = |value: &&f64| edges[0] <= **value && **value < edges[1];
+            row(5, &format!("spread[{name}"), &|| d.iter().filter(inside).count().to_string());
+        }
+    }
+    lines
+}
+
+/// The exact sum, rounded once: as a whole number of `2^-1074`, whose decimal digits the standard library rounds.
+fn exact(values: &[f64]) -> f64 {
+    let whole = |value: &f64| {
+        let (exponent, stored) = (value.abs().to_bits() >> 52, value.to_bits() & ((1 << 52) - 1));
+        let size = if exponent == 0 { stored.into() } else { BigInt::from(stored | (1 << 52)) << (exponent - 1) };
+        if *value < 0.0 { -size } else { size }
+    };
+    let digits = values.iter().map(whole).sum::<BigInt>() * BigInt::from(5).pow(1074);
+    format!("{digits}e-1074").parse().unwrap()
+}
+
+/// The sine of formulas.
+fn sin(value: f64) -> f64 {
+    use ringfort::grid::{AXES, Boundary, Grid, Units};
+    use ringfort::job::formula::{Map, Work};
+    let grid = Grid {
+        axes: 1,
+        points: [1; AXES],
+        spacing: [1.0; AXES],
+        origin: [0.0; AXES],
+        units: Units::Metres,
+        boundary: [[Boundary::Periodic; 2]; AXES],
+    };
+    Map::parse("sin(u)", &[("u", 0)], &grid).unwrap().run(1, &[&[value]], &mut Work::default())[0]
+}
+
+/// Every job of `points` and `variant` in many layouts has the bytes that the oracle says.
+fn check<T: Bits>(points: &[usize], variant: Variant, most: usize) -> usize {
+    let precision = if T::BYTES == 4 { "f32" } else { "f64" };
+    let text = job(points, variant, precision);
+    let expected = oracle(&Case::<T>::new(&text));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    fs::write(&path, &text).unwrap();
+    let mut done = 0;
+    for (number, parts) in all_parts(points.len(), most).into_iter().enumerate() {
+        // Cells of the last part: none if there are too many parts.
+        let last = |points: usize, parts: usize| points.saturating_sub(points.div_ceil(parts) * (parts - 1));
+        if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < variant.last_radius()) {
+            continue;
+        }
+        let way = Way { parts, threads: 1 + number % 3, steps_per_exchange: 1 + number % 5, steps: LAST };
+        let dir = folder.path().join(number.to_string());
+        start(Some(&path), &dir, &way);
+        assert_eq!(sums(&dir), expected, "{way:?}\n{text}");
+        done += 1;
+    }
+    done
+}
+
+const HEAT: Variant = Variant::Heat { varying: true, perfusion: Some(true) };
+const RELAY: Variant = Variant::Relay { varying: true, start: false };
+
+#[test]
+fn every_layout_writes_what_the_reference_says() {
+    let counts = [
+        check::<f64>(&[41], HEAT, 8),
+        check::<f32>(&[41], RELAY, 8),
+        check::<f64>(&[13, 17], RELAY, 8),
+        check::<f32>(&[17, 13], HEAT, 8),
+        check::<f64>(&[9, 7, 11], HEAT, 8),
+        check::<f32>(&[7, 9, 11], RELAY, 6),
+        // More cells in a row than are worked on at once.
+        check::<f64>(&[3, 1100], RELAY, 3),
+    ];
+    println!("layouts by job: {counts:?}");
+    assert!(counts.iter().sum::<usize>() >= 60 && counts.iter().all(|&count| count >= 3), "{counts:?}");
+}
+
+#[test]
+fn coefficients_given_as_numbers_and_those_that_only_reduces_read_are_kept() {
+    for (varying, start) in [(false, true), (true, true), (false, false)] {
+        assert!(check::<f64>(&[13, 9], Variant::Relay { varying, start }, 2) >= 2);
+    }
+    assert!(check::<f64>(&[13, 9], Variant::Heat { varying: false, perfusion: None }, 2) >= 2);
+}
+
+#[test]
+fn restarts_on_other_ranks_and_torn_files_end_with_the_same_bytes() {
+    let text = job(&[17, 13], RELAY, "f64");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    fs::write(&path, &text).unwrap();
+    let straight = folder.path().join("straight");
+    start(Some(&path), &straight, &Way::alone(2));
+    let expected = sums(&straight);
+    assert_eq!(expected, oracle(&Case::<f64>::new(&text)));
+    let kept = |step: u64| -> usize {
+        let before = |line: &&str| line.split(',').next().unwrap().parse::<u64>().map_or(true, |at| at < step);
+        expected.lines().take_while(before).map(|line| line.len() + 1).sum()
+    };
+    let mut tries = 0;
+    for (first, parts) in [(4, vec![2, 1]), (6, vec![1, 3]), (9, vec![2, 2])] {
+        for spoil in 0..5 {
+            let dir = folder.path().join(format!("{first}-{spoil}"));
+            start(Some(&path), &dir, &Way { parts: parts.clone(), steps: first, ..Way::alone(2) });
+            let file = dir.join("sums.csv");
+            let own = fs::read(&file).unwrap();
+            match spoil {
+                0 => {}
+                // What a crash after the checkpoint leaves: rows beyond it, or a torn line.
+                1 => fs::write(&file, &expected).unwrap(),
+                2 => fs::write(&file, &expected[..expected.len() - 3]).unwrap(),
+                3 => fs::write(&file, &own[..own.len() - 2]).unwrap(),
+                _ => fs::write(&file, &own[..kept(first)]).unwrap(),
+            }
+            let next = Way { parts: vec![1, 1 + spoil % 3], threads: 2, steps_per_exchange: 3, steps: LAST };
+            start(None, &dir, &next);
+            assert_eq!(sums(&dir), expected, "from {first}, spoiled {spoil}");
+            tries += 1;
+        }
+    }
+    assert_eq!(tries, 15);
+}
+
+#[test]
+fn a_file_in_the_way_is_told_and_the_run_goes_on() {
+    let text = job(&[13, 9], HEAT, "f64");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    fs::write(&path, &text).unwrap();
+    let dir = folder.path().join("run");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("sums.csv"), "my own numbers\n").unwrap();
+    let said = start(Some(&path), &dir, &Way { parts: vec![2, 1], ..Way::alone(2) });
+    assert!(said.iter().any(|line| line.starts_with("warning: no sums") && line.contains("move it away")), "{said:?}");
+    assert_eq!(sums(&dir), "my own numbers\n");
+    assert!(fs::read_to_string(dir.join("events.jsonl")).unwrap().contains("sums-failed"));
+    assert!(dir.join(format!("checkpoints/step-{LAST:010}")).exists());
+    let record = fs::read_to_string(dir.join("run.json")).unwrap();
+    assert!(record.contains("\"sums_seconds\""), "{record}");
+}
