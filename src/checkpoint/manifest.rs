@@ -41,6 +41,13 @@ impl FileRecord {
         record
     }
 
+    /// True if `bytes` are the file's content, to the last one.
+    #[must_use]
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        let ends = !self.is_chunk() || bytes.ends_with(&self.crc.to_le_bytes());
+        ends && Self::of(self.name.clone(), bytes) == *self
+    }
+
     /// True for array values, which end in their own checksum.
     pub(super) fn is_chunk(&self) -> bool {
         self.name.contains("/c/")

@@ -84,6 +84,8 @@ fn a_file_that_was_cut_short_is_moved_aside() {
 fn rubbish_is_moved_aside() {
     survives(|path| fs::write(path, vec![0xa5; 30_000]).unwrap(), true, &["ledger.sqlite.damaged-1"]);
     survives(|path| fs::write(path, "not a database\n").unwrap(), true, &["ledger.sqlite.damaged-1"]);
+    // A header that calls for a newer library to write.
+    survives(|path| overwrite(path, 18, &[9]), false, &["ledger.sqlite.damaged-1"]);
     // Within a good file: pages of the tree, and a value.
     survives(|path| overwrite(path, 4096, &[0xff; 8192]), true, &["ledger.sqlite.damaged-1"]);
     survives(
@@ -180,8 +182,8 @@ fn a_held_lock_is_waited_for_and_named() {
     });
 }
 
-/// Clients at work while the file is harmed in every way, again and again: none sees an error but "busy" or a refusal, no
-/// revision of a key is written twice, and in the end all works.
+/// Clients at work while the file is harmed in every way, again and again: operations may fail and records be forgotten, but
+/// no revision is given twice, and in the end all works.
 #[test]
 fn harm_in_mid_use_costs_memory_alone() {
     run(async {
@@ -236,7 +238,7 @@ fn harm_in_mid_use_costs_memory_alone() {
             }
         }
         println!("{} writes, {failures} failed operations, {} files aside", all.len(), beside(&file.path).len());
-        assert!(all.len() > 20, "{} writes", all.len());
+        assert!(all.len() > 5, "{} writes", all.len());
         let ledger = file.client();
         written(&*ledger, &[put("end", "1", None)]).await;
         assert_eq!(one(&*ledger, "end").await.unwrap().value, b"1");
@@ -362,6 +364,14 @@ fn a_full_disk_is_an_error_that_passes() {
         }
         assert!(beside(&path).iter().all(|name| name == "ballast"), "{:?}", beside(&path));
         fs::remove_file(&ballast).unwrap();
+        // Nor is a disk that can only be read a reason to move anything.
+        let remount = |how: &str| Command::new("mount").args(["-o", how]).arg(&disk.0).status().unwrap();
+        assert!(remount("remount,ro").success());
+        let error = ledger.write(&[put("k", "2", Some(first))]).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Store { .. }), "{error}");
+        assert_eq!(read(&ledger, "").await, before);
+        assert!(remount("remount,rw").success());
+        assert_eq!(beside(&path), [""; 0]);
         written(&ledger, &[put("k", "2", Some(first))]).await;
     });
 }

@@ -91,10 +91,9 @@ fn attempt<V>(
             Ok(value) => return Ok(value),
             Err(Fault::Replaced) => {}
             Err(Fault::Foreign) => return Err(LedgerError::Foreign { name: path.display().to_string() }),
-            Err(Fault::Damaged) => aside::move_aside(path, opened, TURN).map_err(|error| match error.kind() {
-                std::io::ErrorKind::WouldBlock => busy(path),
-                _ => store("move aside", path, error),
-            })?,
+            Err(Fault::Damaged) => move_aside(path, opened)?,
+            Err(Fault::ReadOnly(error)) if !aside::writable(path) => return Err(store(action, path, error)),
+            Err(Fault::ReadOnly(_)) => move_aside(path, opened)?,
             Err(Fault::Sqlite(error)) => match error.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return Err(busy(path)),
                 _ => return Err(store(action, path, error)),
@@ -103,6 +102,13 @@ fn attempt<V>(
         }
     }
     Err(busy(path))
+}
+
+fn move_aside(path: &Path, damaged: Option<Identity>) -> Result<(), LedgerError> {
+    aside::move_aside(path, damaged, TURN).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => busy(path),
+        _ => store("move aside", path, error),
+    })
 }
 
 fn busy(path: &Path) -> LedgerError {

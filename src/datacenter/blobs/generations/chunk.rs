@@ -8,7 +8,7 @@ use ringfort_kernels::Real;
 use super::super::{BlobError, Mode, blocking};
 use super::Generations;
 use super::mark::Place;
-use crate::checkpoint::{self, Checkpoint, CheckpointError, Damage, Disk, FileRecord, Manifest, Meta, Precision};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Damage, Disk, Manifest, Meta, Precision};
 use crate::datacenter::protocol::{Block, Value};
 use crate::grid::Region;
 
@@ -77,13 +77,13 @@ impl Generations {
                 Err(BlobError::Large { .. }) => return Ok(Some(broken())),
                 Err(other) => return Err(other),
             };
-            files.push((name, file, manifest.map(|manifest| manifest.chunk(component, block.0).clone())));
+            files.push((file, manifest.map(|manifest| manifest.chunk(component, block.0).clone())));
         }
         let of = meta.clone();
         let read = move || {
             let mut values = Vec::new();
-            for (name, file, record) in files {
-                if record.is_some_and(|record| FileRecord::of(name, &file) != record) {
+            for (file, record) in files {
+                if record.is_some_and(|record| !record.fits(&file)) {
                     return Ok(broken());
                 }
                 match checkpoint::chunk_values(&of, block.0, &file) {

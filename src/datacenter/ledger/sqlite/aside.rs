@@ -1,6 +1,7 @@
 //! Moving a damaged file out of the way. Invariant: only the file that was found damaged is moved, by one process.
 //!
-//! The file itself is never opened here: closing it would drop the locks that SQLite holds on it in this process.
+//! The file itself is not opened here: closing it would drop the locks that SQLite holds on it in this process. The one
+//! exception, [`writable`], is asked when SQLite cannot write to it at all.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -23,6 +24,11 @@ impl Identity {
         let found = fs::metadata(path).ok()?;
         Some(Self { device: found.dev(), inode: found.ino() })
     }
+}
+
+/// True if the system lets this process write to the file at `path`.
+pub(super) fn writable(path: &Path) -> bool {
+    fs::OpenOptions::new().append(true).open(path).is_ok()
 }
 
 /// Renames the file at `path` to `NAME.damaged-K`, and its journal too, unless another file has the name by now.

@@ -26,6 +26,8 @@ const TABLES: &str = "
 pub(super) enum Fault {
     /// The file is no database, or a malformed one.
     Damaged,
+    /// The file cannot be written to: no rights, or a header that says so.
+    ReadOnly(rusqlite::Error),
     /// The file lost its name.
     Replaced,
     /// The file is some other program's database.
@@ -43,6 +45,7 @@ impl From<rusqlite::Error> for Fault {
             rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::IntegralValueOutOfRange(..) => Self::Damaged,
             rusqlite::Error::SqliteFailure(full, _) => match (full.code, full.extended_code) {
                 (_, MOVED) => Self::Replaced,
+                (_, rusqlite::ffi::SQLITE_READONLY) => Self::ReadOnly(error),
                 (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation, _)
                 | (_, rusqlite::ffi::SQLITE_ERROR) => Self::Damaged,
                 _ => Self::Sqlite(error),

@@ -146,14 +146,14 @@ impl Worker {
         }
     }
 
-    /// Snapshots whose receipt a listing shows are done; one whose receipt it should show and does not starts again.
+    /// A snapshot whose receipt a listing should show, and does not, starts again. Those shown stay until their generation is
+    /// complete: until then a receipt may be lost.
     pub(super) fn recheck_receipts(&mut self, sent_ms: u64) {
         let receipts = &self.listing.receipts;
         let shown = |step, block| receipts.get(&step).is_some_and(|of| of.contains_key(&block));
         let mut again = Vec::new();
         self.snapshots.retain(|&(step, block), snapshot| match snapshot.stage {
-            Stage::Listed(_) if shown(step, block) => false,
-            Stage::Listed(written) if written < sent_ms => {
+            Stage::Listed(written) if written < sent_ms && !shown(step, block) => {
                 snapshot.stage = Stage::Write(false);
                 again.push(Goal::Snapshot(step, block));
                 true
