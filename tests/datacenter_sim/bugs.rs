@@ -39,6 +39,7 @@ fn planted_mistakes_are_caught() {
         side_line_not_restarted,
         handover_without_snapshots,
         poison_not_counted,
+        snapshots_go_once_listed,
     ];
     let mut missed = Vec::new();
     for (name, bugs) in all {

@@ -267,19 +267,19 @@ fn cut(world: &mut World, rng: &mut Rng, a: Option<Party>, b: Option<Party>, unt
     }
 }
 
-/// Damages or loses chunks of the newest generations, or a manifest's bytes.
+/// Damages or loses chunks, or loses receipts, of the newest generations, or a manifest's bytes.
 fn damage(world: &mut World, rng: &mut Rng, lose: bool) {
     for _ in 0..=rng.below(3) {
         let recent = world.blobs.manifests().get(rng.below(2) as usize).copied().unwrap_or(0);
         let names: Vec<Blob> = world.blobs.objects.keys().copied().filter(|blob| blob.step() >= recent).collect();
         let Some(blob) = pick(rng, &names) else { return };
         match blob {
-            Blob::Receipt { .. } => continue,
-            Blob::Manifest { .. } => {}
+            Blob::Receipt { .. } if !lose => continue,
+            Blob::Receipt { .. } | Blob::Manifest { .. } => {}
             Blob::Chunk { .. } => world.checks.chunks_hit = true,
         }
         world.blobs.hit.insert(blob);
-        if lose && matches!(blob, Blob::Chunk { .. }) {
+        if lose && !matches!(blob, Blob::Manifest { .. }) {
             world.blobs.objects.remove(&blob);
         } else if let Some(value) = world.blobs.objects.get_mut(&blob) {
             *value = damaged(value);

@@ -60,6 +60,7 @@ pub struct Bugs {
     pub side_line_not_restarted: bool,
     pub handover_without_snapshots: bool,
     pub poison_not_counted: bool,
+    pub snapshots_go_once_listed: bool,
 }
 
 /// What all workers of a run agree on.

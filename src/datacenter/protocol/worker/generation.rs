@@ -69,7 +69,21 @@ impl Worker {
         if let Some(step) = written.max(self.listing.receipts.keys().copied().rfind(complete)) {
             self.want(Goal::Manifest(step));
         }
+        self.mend();
         self.sweep();
+    }
+
+    /// Wants the receipts that are missing where a damaged manifest is to be written again: their owners may think that the
+    /// generation is complete.
+    fn mend(&mut self) {
+        let damaged: Vec<u64> = self.listing.damaged.range(self.newest + 1..).copied().collect();
+        for step in damaged {
+            let receipts = self.listing.receipts.get(&step);
+            let lacks = |block: &Block| receipts.is_none_or(|receipts| !receipts.contains_key(block));
+            let there = self.listing.chunks.iter().filter(|(block, steps)| steps.contains(&step) && lacks(block));
+            let goals: Vec<Goal> = there.map(|(&block, _)| Goal::Receipt(step, block)).collect();
+            goals.into_iter().for_each(|goal| self.want(goal));
+        }
     }
 
     /// Digests of the chunks of generation `step`, if all were read back.
@@ -112,7 +126,7 @@ impl Worker {
         self.listing.written.clear();
         self.snapshots.retain(|&(of, _), _| of > step);
         self.goals.retain(|goal, _| match *goal {
-            Goal::Snapshot(of, _) | Goal::Manifest(of) => of > step,
+            Goal::Snapshot(of, _) | Goal::Receipt(of, _) | Goal::Manifest(of) => of > step,
             _ => true,
         });
         self.pass();

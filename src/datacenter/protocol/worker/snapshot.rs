@@ -112,6 +112,11 @@ impl Worker {
         match blob {
             Blob::Chunk { step, block } => {
                 self.check(step, block, value.as_ref());
+                if self.reached(Goal::Receipt(step, block))
+                    && let Some(value) = value.clone().filter(Value::intact)
+                {
+                    self.confirm(step, block, value);
+                }
                 self.on_chunk(block, step, value);
             }
             Blob::Manifest { step } => self.on_manifest(step, value.as_ref()),
@@ -152,7 +157,9 @@ impl Worker {
         let receipts = &self.listing.receipts;
         let shown = |step, block| receipts.get(&step).is_some_and(|of| of.contains_key(&block));
         let mut again = Vec::new();
+        let forgets = self.config.bugs.snapshots_go_once_listed;
         self.snapshots.retain(|&(step, block), snapshot| match snapshot.stage {
+            Stage::Listed(_) if forgets && shown(step, block) => false,
             Stage::Listed(written) if written < sent_ms && !shown(step, block) => {
                 snapshot.stage = Stage::Write(false);
                 again.push(Goal::Snapshot(step, block));
