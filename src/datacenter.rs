@@ -1,8 +1,14 @@
 //! Data-center mode: workers on unreliable machines come, go, hang and die while a job runs on.
 //!
 //! Input: the same job as on a torus. Output: the same bits. [`protocol`] holds every decision, as a state machine without
-//! I/O that a simulator drives in tests (`tests/datacenter_sim.rs`). [`ledger`] and [`blobs`] are the two stores that it asks.
-//! What drives it in life is not there yet: the command line refuses the mode by name.
+//! I/O that a simulator drives in tests (`tests/datacenter_sim.rs`) and [`node`] in life.
+//!
+//! ```text
+//! supervise: starts and replaces workers          spec: what all workers agree on
+//!   node: one worker
+//!     protocol  <- events, actions ->  transport (shells), ledger (who owns what), blobs (checkpoints)
+//!     compute: threads that advance a part (a block with its storage) and observe it
+//! ```
 
 pub mod blobs;
 pub mod compute;

@@ -1,7 +1,7 @@
 //! Ringfort: stencil computations over tensor fields, the same bits on any number of processors.
 //!
-//! A job file names a grid, a kernel, its fields and how far to go. The same job runs alone, on threads, or on MPI ranks on a
-//! torus, and can be continued from a checkpoint on any number of them: the values after step *n* are a function of the job
+//! A job file names a grid, a kernel, its fields and how far to go. The same job runs alone, on threads, on MPI ranks on a
+//! torus or on workers that may be lost, and can be continued from a checkpoint on any number of them: the values after step *n* are a function of the job
 //! alone.
 //!
 //! # The smallest program
@@ -62,7 +62,7 @@
 //! | [`observe`] | images, exact sums, events, records, progress |
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
 //! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
-//! | `datacenter` | what a worker on an unreliable machine decides; refused by the command line as yet |
+//! | `datacenter` | workers that may be lost: what they decide, and what carries it out |
 //! | [`cli`] | one file per command: the only code that prints |
 //!
 //! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds
@@ -78,7 +78,7 @@
 //! # What is not there
 //!
 //! - No adaptive time step, no mesh refinement, no implicit solves.
-//! - Data-center mode, probes, sources, inflows and Zarr outputs are refused by name until they work.
+//! - Probes, sources, inflows and Zarr outputs are refused by name until they work.
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
