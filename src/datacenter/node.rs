@@ -213,8 +213,9 @@ impl Node {
                     self.ending = Some(ended(over));
                     return None;
                 }
-                if records.drained.contains(&self.me) {
-                    let actions = self.worker.step(moment(), Event::Drain);
+                let drain = records.drained.contains(&self.me).then_some(Event::Drain);
+                for event in records.dead.iter().map(|&id| Event::Gone(id)).chain(drain) {
+                    let actions = self.worker.step(moment(), event);
                     actions.into_iter().for_each(|action| self.act(action));
                 }
                 Some(Event::Ledger(super::protocol::LedgerReply::View(number, records.protocol)))

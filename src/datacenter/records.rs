@@ -52,6 +52,8 @@ pub struct Records {
     pub cards: BTreeMap<WorkerId, Card>,
     /// Who is asked to leave.
     pub drained: BTreeSet<WorkerId>,
+    /// Whose process was seen to end.
+    pub dead: BTreeSet<WorkerId>,
     /// Why the run is over, if it is.
     pub over: Option<Over>,
 }
@@ -101,6 +103,12 @@ impl Keys {
         Write { key: format!("{}drain/{:016x}", self.0, worker.0), value: Some(Vec::new()), fence: None }
     }
 
+    /// The write that says that `worker` is dead.
+    #[must_use]
+    pub fn dead(&self, worker: WorkerId) -> Write {
+        Write { key: format!("{}dead/{:016x}", self.0, worker.0), value: Some(Vec::new()), fence: None }
+    }
+
     /// The write that says that the run is over. Who says so first is heard.
     #[must_use]
     pub fn over(&self, over: &Over) -> Write {
@@ -148,6 +156,7 @@ impl Keys {
                     }
                 }
                 "drain" => records.drained.extend(worker()),
+                "dead" => records.dead.extend(worker()),
                 "over" => records.over = serde_json::from_slice(&entry.value).ok(),
                 _ => {}
             }

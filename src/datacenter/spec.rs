@@ -27,7 +27,7 @@ const BLOCKS_PER_WORKER: usize = 2;
 /// Steps per round where the job does not say.
 const STEPS_PER_ROUND: usize = 4;
 /// Rounds between snapshots where the job counts none in steps: at least, and at most.
-const ROUNDS: (u64, u64) = (8, 64);
+const ROUNDS: (u64, u64) = (16, 64);
 /// Generations that the shells kept may span.
 const SPAN: u64 = 2;
 

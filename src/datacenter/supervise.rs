@@ -149,7 +149,7 @@ fn prepare<T: Precise>(
         )));
     }
     let program = T::program(kernel, &job.setup).map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
-    let rate = bound::survey::<T>(job, kernel, &mut |_| {})?;
+    let rate = bound::largest_rate::<T>(job, kernel)?;
     let known = begin.from.as_ref().map(|from| from.dt);
     let (dt, _) = match known {
         Some(dt) => (dt, 0.0),
@@ -317,6 +317,10 @@ impl Supervisor<'_> {
             Stand::Lost(how) => {
                 say(&format!("{who} was lost ({how}); another takes its place"));
                 self.report.lost += 1;
+                if let Some(id) = id {
+                    // Without it, its lease tells.
+                    let _not_vital = self.ledger.write(&[self.keys.dead(id)]).await;
+                }
             }
         }
         self.report.event("lost", &who);

@@ -67,6 +67,23 @@ pub fn engine<T: Precise>(
         .map_err(|error| Failure::new(Exit::Usage, error))
 }
 
+/// The largest rate at the job's start, from the values that it depends on: a job whose rate is the same everywhere is not
+/// read. What is wrong with other values is found by who loads them.
+///
+/// # Errors
+///
+/// A usage error if a value is refused or the setup makes no sense to the kernel.
+pub fn largest_rate<T: Precise>(job: &Job, kernel: &dyn AnyKernel) -> Result<f64, Failure> {
+    let engine = engine::<T>(job, kernel, (&FIRST, 1.0, 1))?;
+    let rate = &engine.program().footprint().rate;
+    let prepared = reads_prepared(&engine, job);
+    let varies = |slot: usize| !matches!(job.sources[slot], None | Some(Source::Number(_)));
+    let state = job.declaration.of_role(Role::Component).any(|(slot, _)| rate.reads(slot));
+    let read = |slot: usize| state || prepared || rate.reads(slot);
+    let varying = (0..job.sources.len()).any(|slot| varies(slot) && read(slot));
+    largest_in::<T>(job, kernel, (varying || prepared, prepared), &mut |_| {})
+}
+
 /// The largest rate at the job's start. Reads or computes every value of every field once, box by box, and tells
 /// `progress` the share of the grid that is done.
 ///
@@ -74,12 +91,21 @@ pub fn engine<T: Precise>(
 ///
 /// A usage error if a value is refused or the setup makes no sense to the kernel.
 pub fn survey<T: Precise>(job: &Job, kernel: &dyn AnyKernel, progress: &mut dyn FnMut(f64)) -> Result<f64, Failure> {
-    let whole = job.grid.region();
-    let first = Region { start: [0; AXES], extent: [1; AXES] };
-    let prepared = reads_prepared(&engine::<T>(job, kernel, (&first, 1.0, 1))?, job);
+    let prepared = reads_prepared(&engine::<T>(job, kernel, (&FIRST, 1.0, 1))?, job);
     let varying = job.sources.iter().flatten().any(|source| !matches!(source, Source::Number(_)));
-    // A rate is a function of one point: where all points are alike, one stands for all.
-    let looked_at = if varying || prepared { whole } else { first };
+    largest_in::<T>(job, kernel, (varying || prepared, prepared), progress)
+}
+
+/// One point, which stands for all where all are alike: a rate is a function of one point.
+const FIRST: Region = Region { start: [0; AXES], extent: [1; AXES] };
+
+fn largest_in<T: Precise>(
+    job: &Job,
+    kernel: &dyn AnyKernel,
+    (everywhere, prepared): (bool, bool),
+    progress: &mut dyn FnMut(f64),
+) -> Result<f64, Failure> {
+    let looked_at = if everywhere { job.grid.region() } else { FIRST };
     let mut largest = f64::NEG_INFINITY;
     let boxes = Boxes::new(looked_at.extent, BOX_CELLS);
     for number in 0..boxes.count() {

@@ -25,6 +25,8 @@ pub(crate) struct Seen {
     answered: BTreeSet<Shell>,
     again: Option<Shell>,
     listed: u64,
+    /// Who is dead, as it was told.
+    gone: BTreeSet<WorkerId>,
     manifests: Vec<u64>,
     beats: Vec<u64>,
     as_of: u64,
@@ -71,6 +73,7 @@ impl Checks {
         let blocks = self.config.blocks();
         let Some(seen) = self.seen.get_mut(&id) else { return };
         match event {
+            Event::Gone(worker) => drop(seen.gone.insert(*worker)),
             Event::Ledger(LedgerReply::View(number, records)) => {
                 let Some(sent) = seen.asked.get(number).copied() else { return };
                 seen.asked.retain(|other, _| other > number);
@@ -164,6 +167,7 @@ impl Checks {
                     failed = Some(format!("{id:?} retried {} times, allowed {most}", seen.retries));
                 }
             }
+            Note::Claims(_, _, Why::Expired(owner)) if seen.gone.contains(owner) => {}
             Note::Claims(block, _, Why::Expired(_)) if now < seen.back + limits.lease_ms => {
                 failed = Some(format!("{id:?} takes {block:?}, but could not see the ledger itself"));
             }

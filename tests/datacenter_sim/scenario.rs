@@ -209,6 +209,13 @@ fn strike(world: &mut World, fault: Fault) {
     match (fault, victim) {
         (Fault::Crash, Some(id)) => {
             world.crash(id);
+            // Somebody may have seen it end.
+            let mut hint = Rng::new(now ^ id.0);
+            for &other in alive.iter().filter(|&&other| other != id) {
+                if hint.below(4) > 0 {
+                    world.at(now + hint.below(400), Item::Event(other, Event::Gone(id)));
+                }
+            }
             if rng.below(3) > 0 {
                 world.at(now + rng.below(2500), Item::Join);
             }

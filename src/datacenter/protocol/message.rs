@@ -37,6 +37,8 @@ pub enum Event {
         /// What its neighbours will read of it.
         shell: Value,
     },
+    /// That worker is dead: its process was seen to end. A hint that saves waiting for its lease to end.
+    Gone(WorkerId),
     /// Leave politely.
     Drain,
 }

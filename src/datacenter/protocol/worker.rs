@@ -117,6 +117,7 @@ impl Worker {
             Event::Blob(BlobReply::Stored(blob)) => self.on_stored(blob),
             Event::Blob(BlobReply::Later(blob, wait)) => self.on_later(blob, wait),
             Event::Advanced { block, from, to, state, shell } => self.on_advanced((block, from, to), &state, shell),
+            Event::Gone(worker) => self.gone(worker),
             Event::Drain if self.draining.is_none() => {
                 self.draining = Some(self.now());
                 self.want_now(Goal::Beat);

@@ -38,6 +38,8 @@ pub(super) struct Roster {
     pub(super) members: BTreeMap<WorkerId, Seen>,
     pub(super) leases: BTreeMap<Block, (Revision, Lease)>,
     pub(super) newest: Revision,
+    /// Workers whose processes were seen to end.
+    pub(super) gone: BTreeSet<WorkerId>,
     /// From when on a block without a living owner may be claimed.
     pub(super) vacant: BTreeMap<Block, u64>,
 }
@@ -51,6 +53,7 @@ impl Roster {
             members: BTreeMap::new(),
             leases: BTreeMap::new(),
             newest: Revision(0),
+            gone: BTreeSet::new(),
             vacant: BTreeMap::new(),
         }
     }
@@ -134,9 +137,20 @@ impl Worker {
         }
     }
 
-    /// True if `worker` gave a sign of life within a lease before the last view: a sign may have come since.
+    /// `worker` is dead.
+    pub(super) fn gone(&mut self, worker: WorkerId) {
+        if worker != self.me && self.roster.gone.insert(worker) {
+            self.hasten(Goal::View);
+        }
+    }
+
+    /// True if `worker` gave a sign of life within a lease before the last view (a sign may have come since) and is not known
+    /// to be dead.
     pub(super) fn alive(&self, worker: WorkerId) -> bool {
         let lease = self.config.limits.lease_ms;
+        if self.roster.gone.contains(&worker) {
+            return false;
+        }
         worker == self.me
             || self.roster.members.get(&worker).is_some_and(|seen| {
                 if self.config.bugs.wall_clock_lease {
