@@ -1,6 +1,6 @@
 //! The command line: one file per command, the only code that prints.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -79,10 +79,15 @@ pub fn main() -> u8 {
     match result {
         Ok(exit) => exit as u8,
         Err(failure) => {
-            eprintln!("{}", failure.rendered());
+            tell(&failure.rendered());
             failure.exit as u8
         }
     }
+}
+
+/// Tells a person. Where nobody can listen, a full disk under a log or a closed terminal, that is no trouble of the run.
+fn tell(line: &str) {
+    let _nobody_listens = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Refuses the command `name`: one that comes later, or one misspelt.

@@ -12,6 +12,8 @@ mod blob_checks;
 mod bugs;
 #[path = "datacenter_sim/checks.rs"]
 mod checks;
+#[path = "datacenter_sim/late.rs"]
+mod late;
 #[path = "datacenter_sim/losses.rs"]
 mod losses;
 #[path = "datacenter_sim/network.rs"]

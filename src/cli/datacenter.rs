@@ -167,7 +167,7 @@ fn start(args: &RunArgs) -> Result<Exit, Failure> {
         library: SHIPPED,
         signals,
     };
-    runtime()?.block_on(supervise::run(&request, &|line| eprintln!("{line}")))
+    runtime()?.block_on(supervise::run(&request, &super::tell))
 }
 
 fn work(args: &WorkerArgs) -> Result<Exit, Failure> {

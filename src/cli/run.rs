@@ -176,7 +176,7 @@ fn local(request: &Request) -> Result<Exit, Failure> {
                 })
             })
             .collect();
-        let result = torus::run(request, &mut first, &say);
+        let result = torus::run(request, &mut first, &super::tell);
         first.leave(result.is_err());
         // A rank that panicked has said so; the first rank's result names it.
         others.into_iter().for_each(|rank| drop(rank.join()));
@@ -193,10 +193,10 @@ fn processes(mut request: Request) -> Result<Exit, Failure> {
     let mut peers = Mpi::start(FIRST_DEADLINE).ok_or_else(|| Failure::usage("MPI was started before"))?;
     request.mpi = Some(Mpi::library());
     let first = peers.rank() == 0;
-    let speak: &dyn Fn(&str) = if first { &say } else { &|_| {} };
+    let speak: &dyn Fn(&str) = if first { &super::tell } else { &|_| {} };
     match torus::run(&request, &mut peers, speak) {
         Err(failure) if failure.exit == Exit::PeerLost => {
-            eprintln!("rank {}: {:?}", peers.rank(), failure.report);
+            super::tell(&format!("rank {}: {:?}", peers.rank(), failure.report));
             Mpi::abort(Exit::PeerLost as i32)
         }
         result if first => result,
@@ -210,10 +210,6 @@ fn processes(_: Request) -> Result<Exit, Failure> {
         "this program was built without MPI but started by an MPI launcher, which would run the same job many times; \
          start it alone with --local-ranks N, or build it with --features mpi",
     ))
-}
-
-fn say(line: &str) {
-    eprintln!("{line}");
 }
 
 #[cfg(test)]

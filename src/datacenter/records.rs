@@ -127,6 +127,22 @@ impl Keys {
         Write { key: self.of(Key::Member(worker)), value: None, fence: None }
     }
 
+    /// The writes that clear blocks of the deaths of those who computed them, each with its fence.
+    #[must_use]
+    pub fn absolve(&self, records: &Records) -> Vec<Write> {
+        let guilty = records.protocol.iter().filter_map(|(key, revision, record)| match record {
+            Record::Lease(lease) if lease.died > 0 || !lease.deaths.is_empty() => {
+                Some((*key, *revision, lease.clone()))
+            }
+            Record::Lease(_) | Record::Member(_) => None,
+        });
+        let clear = |(key, revision, lease): (Key, Revision, Lease)| {
+            let lease = Lease { died: 0, deaths: Vec::new(), alone: false, ..lease };
+            self.write(key, &Record::Lease(lease), Fence::Literal(revision), None)
+        };
+        guilty.map(clear).collect()
+    }
+
     /// What `entries` say.
     #[must_use]
     pub fn read(&self, entries: &[Entry]) -> Records {
@@ -232,5 +248,11 @@ mod tests {
         assert_eq!((read.cards[&WorkerId(255)].pid, read.drained.contains(&WorkerId(255))), (11, true));
         assert_eq!(read.over, None, "the later, damaged one stands for it");
         assert_eq!(keys.read(&entries[..4]).over.unwrap().code, 3);
+        let cleared = keys.absolve(&read);
+        assert_eq!((cleared.len(), cleared[0].fence), (1, Some(1)));
+        let entry = Entry { key: cleared[0].key.clone(), revision: 5, value: cleared[0].value.clone().unwrap() };
+        let innocent = keys.read(&[entry]);
+        assert_eq!(keys.absolve(&innocent).len(), 0);
+        assert!(matches!(&innocent.protocol[0].2, Record::Lease(lease) if lease.epoch == Epoch(3)));
     }
 }

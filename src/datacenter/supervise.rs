@@ -5,6 +5,7 @@
 
 mod children;
 mod report;
+mod scraps;
 mod views;
 
 use std::collections::BTreeSet;
@@ -280,7 +281,8 @@ impl Supervisor<'_> {
         Some(self.keys.read(&entries))
     }
 
-    /// Removes the records of workers of this machine whose processes are gone, and what was said of an earlier end.
+    /// Removes the records of workers of this machine whose processes are gone, what was said of an earlier end, and which
+    /// blocks killed their workers before: whoever starts a run again has changed something.
     async fn forget_the_dead(&self) {
         let Some(records) = self.records().await else { return };
         let here = host_name();
@@ -292,6 +294,9 @@ impl Supervisor<'_> {
         }
         // What stays is found out by its lease.
         let _not_vital = self.ledger.write(&batch).await;
+        for write in self.keys.absolve(&records) {
+            let _may_have_changed = self.ledger.write(&[write]).await;
+        }
     }
 
     /// What to do about a worker that ended.
@@ -336,6 +341,7 @@ impl Supervisor<'_> {
         };
         self.children.end(patience.min(Duration::from_secs(10))).await;
         let _may_be_gone = std::fs::remove_dir_all(&self.run.spec.shared);
+        scraps::remove(&self.dir);
         let tallies = tally::read_all(&self.dir);
         let step = match &result {
             Ok(Exit::Done) => self.run.plan.steps.max(self.from),
@@ -348,6 +354,7 @@ impl Supervisor<'_> {
         if matches!(result, Ok(Exit::Done)) {
             self.views.finish(&mut self.report, say).await;
             self.prune(say);
+            scraps::remove_unfinished(&self.dir, self.run.id);
         }
         let exit = result.as_ref().map_or_else(|failure| failure.exit, |&exit| exit);
         self.report.end(exit, (step, self.from, self.run.whole.cuts.count()), &tallies, say);

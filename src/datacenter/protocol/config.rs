@@ -61,6 +61,7 @@ pub struct Bugs {
     pub handover_without_snapshots: bool,
     pub poison_not_counted: bool,
     pub snapshots_go_once_listed: bool,
+    pub late_is_dead: bool,
 }
 
 /// What all workers of a run agree on.

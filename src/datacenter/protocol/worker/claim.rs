@@ -90,6 +90,7 @@ impl Worker {
             lease.died = lease.died.saturating_add(1);
             lease.deaths.extend(alone.then_some(owner));
         }
+        lease.deaths.retain(|&worker| bugs.late_is_dead || !self.alive(worker));
         self.write(block, lease, revision);
     }
 

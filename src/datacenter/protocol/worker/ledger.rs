@@ -67,12 +67,6 @@ impl Roster {
     }
 }
 
-/// True if the block kills those who compute it, as far as is known when generation `newest` is.
-pub(super) fn poisoned(lease: &Lease, newest: u64) -> bool {
-    let workers: BTreeSet<WorkerId> = lease.deaths.iter().copied().collect();
-    newest <= lease.generation && lease.deaths.len() >= DEATHS && workers.len() >= 2
-}
-
 /// True if the block is computed alone, so that the next death tells.
 pub(super) fn suspect(lease: &Lease, newest: u64) -> bool {
     newest <= lease.generation && lease.died >= SUSPECT
@@ -189,13 +183,18 @@ impl Worker {
         }
     }
 
+    /// True if the block kills those who compute it, as far as is known. A worker that was taken for dead and shows life
+    /// again was late, and not killed.
+    pub(super) fn poisoned(&self, lease: &Lease) -> bool {
+        let bug = self.config.bugs.late_is_dead;
+        let dead: Vec<WorkerId> = lease.deaths.iter().copied().filter(|&worker| bug || !self.alive(worker)).collect();
+        let workers: BTreeSet<WorkerId> = dead.iter().copied().collect();
+        self.newest <= lease.generation && dead.len() >= DEATHS && workers.len() >= 2
+    }
+
     /// Blocks that kill whoever computes them.
     pub(super) fn quarantined(&self) -> Vec<Block> {
-        self.roster
-            .leases
-            .iter()
-            .filter(|(_, (_, lease))| poisoned(lease, self.newest))
-            .map(|(&block, _)| block)
-            .collect()
+        let leases = self.roster.leases.iter();
+        leases.filter(|(_, (_, lease))| self.poisoned(lease)).map(|(&block, _)| block).collect()
     }
 }

@@ -7,7 +7,7 @@ use super::super::message::{Action, Ending, Lease};
 use super::super::name::{Block, Shell, Value};
 use super::Worker;
 use super::goal::Goal;
-use super::ledger::{poisoned, suspect};
+use super::ledger::suspect;
 
 impl Worker {
     /// End of the round that the main line of `block` may compute next.
@@ -16,7 +16,7 @@ impl Worker {
         let from = main.line.reached().filter(|&from| !self.running.contains(&(block, from)))?;
         let end = self.config.plan.round(from)?.end;
         let near = end <= self.newest + self.config.limits.lead || self.config.bugs.lead_unbounded;
-        let barred = self.roster.lease(block).is_some_and(|lease| poisoned(lease, self.newest));
+        let barred = self.roster.lease(block).is_some_and(|lease| self.poisoned(lease));
         (near && !barred).then_some(end)
     }
 
