@@ -24,7 +24,7 @@ mod read;
 mod select;
 mod store;
 mod write;
-mod zarr;
+pub mod zarr;
 
 pub use diff::{Difference, FieldDifference, Obstacle, compare};
 pub use error::{CheckpointError, Damage};

@@ -105,6 +105,14 @@ impl Grid {
         self.origin[axis] + self.spacing[axis] * index as f64
     }
 
+    /// Coordinate of point `index` along `axis` of a field whose points lie half a cell beyond the centres if `half`.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
+    pub fn coordinate_of(&self, axis: usize, half: bool, index: usize) -> f64 {
+        let beyond = if half { 0.5 } else { 0.0 };
+        self.origin[axis] + self.spacing[axis] * (index as f64 + beyond)
+    }
+
     /// True if `axis` wraps around.
     #[must_use]
     pub fn periodic(&self, axis: usize) -> bool {

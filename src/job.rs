@@ -3,7 +3,7 @@
 //! Input: TOML text and the files it names. Output: a [`Job`]. Invariant: a `Job` that exists is valid; values of
 //! formulas and files are checked where [`Source::fill`] computes or reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ringfort_kernels::{Declaration, KernelError, Real, Setup, Value};
@@ -18,8 +18,10 @@ mod fingerprint;
 pub mod formula;
 pub mod input;
 mod npy;
+mod output;
 mod overrides;
 mod parameters;
+mod points;
 mod reduce;
 mod schedule;
 mod schema;
@@ -28,6 +30,8 @@ pub use axes::{COLORS, planes};
 use document::Document;
 pub use error::{JobError, Located, Mistake, unknown_word};
 pub use input::InputError;
+pub use output::Output;
+pub use points::Probe;
 pub use reduce::{Bins, Reduce, With};
 
 /// A valid job.
@@ -59,6 +63,10 @@ pub struct Job {
     pub images: Vec<Image>,
     /// Numbers of all cells to write to `sums.csv`.
     pub reduces: Vec<Reduce>,
+    /// Points whose values are written to `probes/`.
+    pub probes: Vec<Probe>,
+    /// Fields to write to Zarr groups.
+    pub outputs: Vec<Output>,
     /// Torus mode's settings.
     pub torus: Torus,
     /// Data-center mode's settings.
@@ -213,8 +221,11 @@ impl Job {
         let time = schedule::time(&document, &file.time, &declaration)?;
         let mut notes = Vec::new();
         let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
-        let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
+        let seen = axes::Seen { document: &document, grid: &grid, declaration: &declaration, sources: &sources };
+        let images = axes::images(&seen, &file.image)?;
         let reduces = reduce::reduces(&document, &file.reduce, &grid, &declaration, &sources)?;
+        let probes = points::probes(&seen, &file.probe, &mut notes)?;
+        let outputs = output::outputs(&seen, &file.output, precision)?;
         let torus = schedule::torus(&document, &file.torus, &grid)?;
         let datacenter = schedule::datacenter(&document, &file.datacenter, &grid, &checkpoint)?;
         let setup = setup(&grid, &time, parameters, &sources);
@@ -235,12 +246,24 @@ impl Job {
             checkpoint,
             images,
             reduces,
+            probes,
+            outputs,
             torus,
             datacenter,
             fingerprint,
             notes,
             document,
         })
+    }
+
+    /// Slots that images, reduces, probes and outputs read.
+    #[must_use]
+    pub fn seen(&self) -> BTreeSet<usize> {
+        let images = self.images.iter().map(|image| image.slot);
+        let reduces = self.reduces.iter().flat_map(|reduce| reduce.map.slots());
+        let probes = self.probes.iter().map(|probe| probe.slot);
+        let outputs = self.outputs.iter().flat_map(|output| output.slots.iter().copied());
+        images.chain(reduces).chain(probes).chain(outputs).collect()
     }
 
     /// What the kernel of the job `text` says about itself, and the job's images. Inputs are not looked for: `text` may be
@@ -255,7 +278,8 @@ impl Job {
         let grid = axes::grid(&document, &file.grid)?;
         let declaration = parameters::declaration(&document, &file.kernel, &grid, catalog)?;
         let sources = vec![Some(Source::Number(0.0)); declaration.fields.len()];
-        let images = axes::images(&document, &file.image, &grid, &declaration, &sources)?;
+        let seen = axes::Seen { document: &document, grid: &grid, declaration: &declaration, sources: &sources };
+        let images = axes::images(&seen, &file.image)?;
         Ok((declaration, images))
     }
 

@@ -6,8 +6,13 @@
 pub mod events;
 pub mod exact;
 pub mod image;
+pub mod output;
 pub mod picture;
+pub mod probe;
 pub mod progress;
 pub mod record;
 pub mod reduce;
 pub mod scan;
+mod sealed;
+pub mod series;
+pub mod table;

@@ -9,7 +9,7 @@ use crate::job::{Every, Job};
 pub const SCAN_EVERY: u64 = 1000;
 
 /// Where rounds end and what is due.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Last step.
     pub steps: u64,
@@ -21,6 +21,10 @@ pub struct Plan {
     pub images: Vec<u64>,
     /// Steps between each reduce.
     pub reduces: Vec<u64>,
+    /// Steps between two looks of each probe.
+    pub probes: Vec<u64>,
+    /// Steps between each output.
+    pub outputs: Vec<u64>,
 }
 
 /// What is due at the end of a round.
@@ -34,6 +38,18 @@ pub struct Due {
     pub images: Vec<usize>,
     /// Reduces to compute, by their number in the job.
     pub reduces: Vec<usize>,
+    /// Probes to read, by their number in the job.
+    pub probes: Vec<usize>,
+    /// Outputs to write, by their number in the job.
+    pub outputs: Vec<usize>,
+}
+
+impl Due {
+    /// True if something is appended to a file.
+    #[must_use]
+    pub fn appends(&self) -> bool {
+        !(self.reduces.is_empty() && self.probes.is_empty() && self.outputs.is_empty())
+    }
 }
 
 /// Steps between two looks at anything but the halo.
@@ -72,6 +88,8 @@ impl Plan {
             },
             images: job.images.iter().map(|image| image.every).collect(),
             reduces: job.reduces.iter().map(|reduce| reduce.every).collect(),
+            probes: job.probes.iter().map(|probe| probe.every).collect(),
+            outputs: job.outputs.iter().map(|output| output.every).collect(),
         }
     }
 
@@ -85,7 +103,7 @@ impl Plan {
         let end = self
             .images
             .iter()
-            .chain(&self.reduces)
+            .chain(self.appended())
             .chain(&self.checkpoint)
             .chain([&self.round, &SCAN_EVERY])
             .map(|&every| next(every))
@@ -102,9 +120,28 @@ impl Plan {
         let at = |every: u64| step.is_multiple_of(every);
         let checkpoint = step > 0 && (last || self.checkpoint.is_some_and(at));
         let among = |all: &[u64]| -> Vec<usize> { (0..all.len()).filter(|&one| at(all[one])).collect() };
-        let (images, reduces) = (among(&self.images), among(&self.reduces));
-        let scan = checkpoint || !images.is_empty() || !reduces.is_empty() || at(SCAN_EVERY);
-        Due { checkpoint, scan, images, reduces }
+        let due = Due {
+            checkpoint,
+            scan: false,
+            images: among(&self.images),
+            reduces: among(&self.reduces),
+            probes: among(&self.probes),
+            outputs: among(&self.outputs),
+        };
+        let scan = checkpoint || !due.images.is_empty() || due.appends() || at(SCAN_EVERY);
+        Due { scan, ..due }
+    }
+
+    /// Steps between what is appended to files: rows of reduces and probes, times of outputs.
+    fn appended(&self) -> impl Iterator<Item = &u64> {
+        self.reduces.iter().chain(&self.probes).chain(&self.outputs)
+    }
+
+    /// First step from `step` on at which something is appended to a file; none in this job.
+    #[must_use]
+    pub fn appends_from(&self, step: u64) -> Option<u64> {
+        let next = self.appended().map(|&every| step.div_ceil(every).saturating_mul(every)).min();
+        next.filter(|&step| step <= self.steps)
     }
 }
 
@@ -118,7 +155,8 @@ mod tests {
             for checkpoint in [None, Some(1), Some(4), Some(10)] {
                 for (images, reduces) in [(vec![], vec![]), (vec![3], vec![]), (vec![5, 6], vec![9]), (vec![], vec![5])]
                 {
-                    let plan = Plan { steps: 23, round, checkpoint, images, reduces };
+                    let (probes, outputs) = (vec![8], vec![11, 7]);
+                    let plan = Plan { steps: 23, round, checkpoint, images, reduces, probes, outputs };
                     let mut ends = vec![0];
                     while let Some(next) = plan.round(*ends.last().unwrap()) {
                         assert!(next.end > next.start && next.end - next.start <= round);
@@ -131,10 +169,15 @@ mod tests {
                         assert_eq!(Some(&end), ends.iter().find(|&&end| end > from), "{plan:?} from {from}");
                     }
                     assert!(plan.due(23).checkpoint && !plan.due(0).checkpoint);
-                    for (number, every) in plan.reduces.iter().enumerate() {
-                        let due: Vec<u64> = (0..=23).filter(|&step| plan.due(step).reduces.contains(&number)).collect();
-                        assert!(due.iter().copied().eq((0..=23).step_by(usize::try_from(*every).unwrap())));
-                        assert!(due.iter().all(|step| ends.contains(step) && plan.due(*step).scan));
+                    let of: [fn(Due) -> Vec<usize>; 3] = [|due| due.reduces, |due| due.probes, |due| due.outputs];
+                    for (all, of) in [&plan.reduces, &plan.probes, &plan.outputs].into_iter().zip(of) {
+                        for (number, every) in all.iter().enumerate() {
+                            let due = (0..=23).filter(|&step| of(plan.due(step)).contains(&number));
+                            let due: Vec<u64> = due.collect();
+                            assert!(due.iter().copied().eq((0..=23).step_by(usize::try_from(*every).unwrap())));
+                            assert!(due.iter().all(|step| ends.contains(step) && plan.due(*step).scan));
+                            assert!(due.iter().all(|&step| plan.appends_from(step) == Some(step)));
+                        }
                     }
                 }
             }

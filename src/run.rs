@@ -5,6 +5,7 @@
 pub mod around;
 pub mod begin;
 pub mod bound;
+pub mod derive;
 pub mod fault;
 pub mod folder;
 pub mod inputs;

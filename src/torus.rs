@@ -10,8 +10,8 @@ pub mod preview;
 pub mod report;
 pub mod run;
 pub mod save;
+pub mod series;
 pub mod session;
-pub mod sums;
 pub mod threads;
 
 /// True if an MPI launcher started this process.

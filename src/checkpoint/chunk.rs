@@ -98,12 +98,18 @@ pub(super) fn write<T: Real>(
     })
 }
 
-/// Bytes of the same file; `values` are little-endian, of `width` bytes each.
-pub(super) fn encode(extents: [Extents; 2], fill: Fill, width: usize, values: &[u8]) -> Vec<u8> {
-    let row = extents[0][3] * width;
-    let cells: usize = extents[1].iter().product();
+/// Bytes of a chunk's file: `values` of a block of `extent` cells, little-endian, of `width` bytes each, padded with `fill` to
+/// `chunk` cells, and their checksum.
+///
+/// # Panics
+///
+/// If there are fewer values than cells.
+#[must_use]
+pub fn encode([extent, chunk]: [Extents; 2], fill: Fill, width: usize, values: &[u8]) -> Vec<u8> {
+    let row = extent[3] * width;
+    let cells: usize = chunk.iter().product();
     let mut file = Vec::with_capacity(cells * width + 4);
-    let written = write_rows(&mut file, extents, &padding(fill, width), |stream, index| {
+    let written = write_rows(&mut file, [extent, chunk], &padding(fill, width), |stream, index| {
         stream.add_bytes(&values[index * row..(index + 1) * row])
     });
     written.expect("memory takes all bytes");

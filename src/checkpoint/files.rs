@@ -85,11 +85,9 @@ fn in_order(folder: &Path, meta: &Meta, mut chunks: Vec<FileRecord>) -> Result<V
 }
 
 /// File of the coordinates along `axis`, half a cell beyond the centres or not.
-#[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
 fn coordinate(meta: &Meta, axis: usize, half: bool) -> Vec<u8> {
     let grid = &meta.grid;
-    let beyond = if half { 0.5 } else { 0.0 };
-    let values = (0..grid.points[axis]).map(|at| grid.origin[axis] + grid.spacing[axis] * (at as f64 + beyond));
+    let values = (0..grid.points[axis]).map(|at| grid.coordinate_of(axis, half, at));
     let bytes: Vec<u8> = values.flat_map(f64::to_le_bytes).collect();
     let extent = [1, 1, 1, grid.points[axis]];
     chunk::encode([extent, extent], Fill::Nan, 8, &bytes)

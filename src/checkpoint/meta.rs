@@ -102,6 +102,15 @@ impl Precision {
     }
 }
 
+impl From<crate::job::Precision> for Precision {
+    fn from(precision: crate::job::Precision) -> Self {
+        match precision {
+            crate::job::Precision::F32 => Self::Float32,
+            crate::job::Precision::F64 => Self::Float64,
+        }
+    }
+}
+
 /// Value of the cells that pad a border chunk beyond the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fill {
@@ -126,6 +135,24 @@ pub struct FieldMeta {
     pub half: [bool; AXES],
     /// Padding of border chunks.
     pub fill: Fill,
+}
+
+impl FieldMeta {
+    /// What `field` of a kernel says about itself on a grid of `axes` axes.
+    #[must_use]
+    pub fn of(field: &ringfort_kernels::Field, axes: usize) -> Self {
+        // A kernel counts a job's own axes, the grid counts four.
+        let mut half = [false; AXES];
+        half[AXES - axes..].copy_from_slice(&field.half[..axes]);
+        Self {
+            name: field.name.into(),
+            unit: field.unit.into(),
+            about: field.about.into(),
+            standard_name: field.standard_name.map(Into::into),
+            half,
+            fill: Fill::Nan,
+        }
+    }
 }
 
 /// All that a checkpoint says about its values. The same on every rank, and free of host, clock and writer.
@@ -193,7 +220,7 @@ impl Meta {
 
     /// Name of the dimension along `axis`: `x`, or `x_half` for points half a cell beyond.
     pub(super) fn dimension(&self, axis: usize, half: bool) -> String {
-        format!("{}{}", self.grid.name(axis), if half { "_half" } else { "" })
+        super::zarr::dimension(&self.grid, axis, half)
     }
 
     /// Bytes of one chunk file: values padded to the largest block, then the checksum.

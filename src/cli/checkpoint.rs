@@ -1,4 +1,4 @@
-//! `ringfort checkpoint`: look at checkpoints, verify, compare and remove them.
+//! `ringfort checkpoint`: look at checkpoints, verify, compare, export and remove them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,18 @@ use crate::exit::{Exit, Failure};
 use crate::observe::record::RunRecord;
 
 mod diff;
+mod export;
 mod list;
 pub(super) mod show;
 pub(super) mod text;
 mod verify;
 
-/// List, show, verify, compare and remove checkpoints.
+/// List, show, verify, compare, export and remove checkpoints.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ringfort checkpoint list out/plate\n  ringfort checkpoint verify out/plate\n  \
     ringfort checkpoint show out/plate/checkpoints/step-0000000500\n  ringfort checkpoint diff out/a out/b\n  \
-    ringfort checkpoint prune out/plate --keep 2")]
+    ringfort checkpoint prune out/plate --keep 2\n  \
+    ringfort checkpoint export out/plate --field temperature --out plate.vti")]
 pub struct Args {
     #[command(subcommand)]
     tool: Tool,
@@ -75,11 +77,16 @@ enum Tool {
         #[arg(long)]
         run: Option<String>,
     },
-    /// Write a checkpoint's fields to other formats.
+    /// Write a field to a NumPy array (.npy) or a VTK image for ParaView (.vti).
     Export {
-        /// Not yet supported.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
+        /// Checkpoint folder; of a run's folder, its newest.
+        checkpoint: PathBuf,
+        /// Field: a component, or a coefficient or derived field where the job's inputs are at hand.
+        #[arg(long, value_name = "F")]
+        field: String,
+        /// File to write; its ending says the format.
+        #[arg(long, value_name = "X.npy|X.vti")]
+        out: PathBuf,
     },
     /// Ask a running job for a checkpoint.
     Now {
@@ -104,7 +111,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         },
         Tool::Diff { a, b, json } => diff::diff(&one(a)?, &one(b)?, *json),
         Tool::Prune { dir, keep, run } => list::prune(&run_dir(dir)?, *keep, run.as_deref()),
-        Tool::Export { .. } => super::absent("checkpoint export"),
+        Tool::Export { checkpoint, field, out } => export::export(&one(checkpoint)?, field, out).map(|()| Exit::Done),
         Tool::Now { .. } => super::absent("checkpoint now"),
     }
 }

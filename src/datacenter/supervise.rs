@@ -355,6 +355,8 @@ impl Supervisor<'_> {
             self.views.finish(&mut self.report, say).await;
             self.prune(say);
             scraps::remove_unfinished(&self.dir, self.run.id);
+        } else {
+            self.views.put_together(&mut self.report, say).await;
         }
         let exit = result.as_ref().map_or_else(|failure| failure.exit, |&exit| exit);
         self.report.end(exit, (step, self.from, self.run.whole.cuts.count()), &tallies, say);

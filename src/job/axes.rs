@@ -135,34 +135,16 @@ fn beyond(word: schema::Beyond) -> Boundary {
 }
 
 /// All images.
-pub(super) fn images(
-    document: &Document,
-    given: &[schema::Image],
-    grid: &Grid,
-    declaration: &Declaration,
-    sources: &[Option<Source>],
-) -> Result<Vec<Image>, JobError> {
-    let read = |(at, image)| self::image(document, at, image, grid, declaration, sources);
-    given.iter().enumerate().map(read).collect()
+pub(super) fn images(seen: &Seen<'_>, given: &[schema::Image]) -> Result<Vec<Image>, JobError> {
+    given.iter().enumerate().map(|(at, image)| self::image(seen, at, image)).collect()
 }
 
-fn image(
-    document: &Document,
-    at: usize,
-    given: &schema::Image,
-    grid: &Grid,
-    declaration: &Declaration,
-    sources: &[Option<Source>],
-) -> Result<Image, JobError> {
+fn image(seen: &Seen<'_>, at: usize, given: &schema::Image) -> Result<Image, JobError> {
+    let Seen { document, grid, .. } = seen;
     let at = at.to_string();
     let path = |key| ["image", at.as_str(), key];
-    let slot = drawable(document, &path("field"), &given.field, declaration, sources)?;
-    let every = match schedule::every(document, &path("every"), &given.every)? {
-        Every::Steps(steps) => steps,
-        Every::Seconds(_) => {
-            return Err(document.wrong(&path("every"), "images follow steps; write \"N steps\""));
-        }
-    };
+    let slot = seen.slot(&path("field"), &given.field)?;
+    let every = seen.steps(&path("every"), &given.every, "images")?;
     let colors = given.colors.as_deref().unwrap_or(COLORS[0]);
     if !COLORS.contains(&colors) {
         return Err(document.unknown_word(&path("colors"), "colour map", colors, &COLORS));
@@ -182,21 +164,33 @@ fn image(
     Ok(Image { field: given.field.clone(), slot, every, plane, colors: colors.to_owned(), range })
 }
 
-/// Slot of the field `name`, which must have values to draw.
-fn drawable(
-    document: &Document,
-    path: &[&str],
-    name: &str,
-    declaration: &Declaration,
-    sources: &[Option<Source>],
-) -> Result<usize, JobError> {
-    let known: Vec<&str> = shown(declaration).collect();
-    if !known.contains(&name) {
-        return Err(document.unknown_word(path, "field", name, &known));
+/// What says which fields have values to look at.
+pub(super) struct Seen<'a> {
+    pub(super) document: &'a Document,
+    pub(super) grid: &'a Grid,
+    pub(super) declaration: &'a Declaration,
+    pub(super) sources: &'a [Option<Source>],
+}
+
+impl Seen<'_> {
+    /// Slot of the field `name` given at `path`, which must have values to look at.
+    pub(super) fn slot(&self, path: &[&str], name: &str) -> Result<usize, JobError> {
+        let known: Vec<&str> = shown(self.declaration).collect();
+        if !known.contains(&name) {
+            return Err(self.document.unknown_word(path, "field", name, &known));
+        }
+        let slot = self.declaration.slot(name).unwrap_or_default();
+        check_given(self.document, path, slot, self.declaration, self.sources)?;
+        Ok(slot)
     }
-    let slot = declaration.slot(name).unwrap_or_default();
-    check_given(document, path, slot, declaration, sources)?;
-    Ok(slot)
+
+    /// Steps of the interval `text` at `path`, at whose multiples `what` are due.
+    pub(super) fn steps(&self, path: &[&str], text: &str, what: &str) -> Result<u64, JobError> {
+        match schedule::every(self.document, path, text)? {
+            Every::Steps(steps) => Ok(steps),
+            Every::Seconds(_) => Err(self.document.wrong(path, format!("{what} follow steps; write \"N steps\""))),
+        }
+    }
 }
 
 /// Names of the fields that have values to look at.

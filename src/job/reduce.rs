@@ -10,8 +10,6 @@ use crate::grid::Grid;
 
 /// Most bins of a histogram.
 const MOST_BINS: u64 = 1 << 16;
-/// Longest name in bytes.
-const LONGEST_NAME: usize = 64;
 
 /// `[[reduce]]`: what a formula gives over all cells.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +90,7 @@ pub(super) fn reduces(
     for (at, given) in given.iter().enumerate() {
         let at = at.to_string();
         let path = |key| ["reduce", at.as_str(), key];
-        let name = name(document, &path("name"), &given.name)?;
+        let name = schedule::word(document, &path("name"), &given.name)?;
         if all.iter().any(|other| other.name == name) {
             let problem = format!("`{name}` names two reduces; each needs a name of its own in sums.csv");
             return Err(document.wrong(&path("name"), problem));
@@ -108,15 +106,6 @@ pub(super) fn reduces(
         all.push(Reduce { name, map, with, every });
     }
     Ok(all)
-}
-
-fn name(document: &Document, path: &[&str], given: &str) -> Result<String, JobError> {
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if given.is_empty() || given.len() > LONGEST_NAME || !given.chars().all(fits) {
-        let problem = format!("`{given}` is no name; give 1 to {LONGEST_NAME} letters, digits, `_`, `-` and `.`");
-        return Err(document.wrong(path, problem));
-    }
-    Ok(given.to_owned())
 }
 
 fn map(

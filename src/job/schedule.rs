@@ -1,4 +1,4 @@
-//! `name`, `[time]`, `[checkpoint]`, `[torus]` and `[datacenter]`: when things happen.
+//! Names, `[time]`, `[checkpoint]`, `[torus]` and `[datacenter]`: when things happen.
 
 use std::path::Path;
 
@@ -9,6 +9,8 @@ use super::error::JobError;
 use super::{Checkpoint, Datacenter, Every, Time, TimeStep, Torus, axes, schema};
 use crate::grid::Grid;
 
+/// Longest name of a reduce, probe or output in bytes.
+const LONGEST_NAME: usize = 64;
 /// Last step that a job may have: up to here `step as f64` is exact.
 const MOST_STEPS: u64 = 1 << 53;
 /// Checkpoints kept where the job does not say.
@@ -35,6 +37,16 @@ pub(super) fn name(document: &Document, given: Option<&str>, path: &Path) -> Res
         return Err(document.wrong(&["name"], "give 1 to 200 printable characters on one line"));
     }
     Ok(name.to_owned())
+}
+
+/// The name `given` at `path`, which stands in files or names one.
+pub(super) fn word(document: &Document, path: &[&str], given: &str) -> Result<String, JobError> {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if given.is_empty() || given.len() > LONGEST_NAME || !given.chars().all(fits) {
+        let problem = format!("`{given}` is no name; give 1 to {LONGEST_NAME} letters, digits, `_`, `-` and `.`");
+        return Err(document.wrong(path, problem));
+    }
+    Ok(given.to_owned())
 }
 
 /// The time axis.

@@ -32,6 +32,12 @@ pub(super) struct File {
     /// Numbers of all cells to write to sums.csv.
     #[serde(default)]
     pub(super) reduce: Vec<Reduce>,
+    /// Values at points to write to probes/NAME.csv.
+    #[serde(default)]
+    pub(super) probe: Vec<Probe>,
+    /// Fields to write to NAME.zarr.
+    #[serde(default)]
+    pub(super) output: Vec<Output>,
     /// Settings of torus mode.
     #[serde(default)]
     pub(super) torus: Torus,
@@ -229,6 +235,37 @@ pub(super) struct Reduce {
     pub(super) low: Option<f64>,
     /// Where the last bin of a histogram ends; the bin does not hold this value.
     pub(super) high: Option<f64>,
+}
+
+/// A field's value at one point, written to probes/NAME.csv.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Probe {
+    /// Name of the file probes/NAME.csv: letters, digits, `_`, `-` and `.`.
+    pub(super) name: String,
+    /// Coordinates, slowest axis first; the nearest point counts. Beyond a periodic axis they wrap around.
+    pub(super) at: Vec<f64>,
+    /// Name of the field: a component, coefficient or derived field.
+    pub(super) field: String,
+    /// "N steps": at step 0 and at multiples of N.
+    pub(super) every: String,
+}
+
+/// Fields written every so many steps to NAME.zarr, which xarray opens while the run goes on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Output {
+    /// Name of the group NAME.zarr: letters, digits, `_`, `-` and `.`; default "fields".
+    pub(super) name: Option<String>,
+    /// Names of the fields: components, coefficients or derived fields.
+    pub(super) fields: Vec<String>,
+    /// "N steps": at step 0 and at multiples of N.
+    pub(super) every: String,
+    /// Every how many points along each axis, slowest first; default 1.
+    pub(super) stride: Option<Vec<u64>>,
+    /// "f64" or "f32"; default: the precision of the run.
+    #[serde(rename = "type")]
+    pub(super) kind: Option<Precision>,
 }
 
 /// Settings of torus mode.

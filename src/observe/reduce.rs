@@ -4,17 +4,17 @@
 //! anywhere, give the same bits.
 
 mod partial;
-mod sums;
 
 use crate::grid::{AXES, Grid, Region};
 use crate::job::formula::{ROW, Variable, Work};
 use crate::job::{Bins, Reduce, With};
 
 pub use partial::{Extreme, Partial};
-pub use sums::{Sums, SumsError};
 
 /// Name of the file of all rows, in the run's folder.
 pub const FILE: &str = "sums.csv";
+/// Its first line.
+pub const HEADER: &str = "step,name,value";
 
 /// What one block gives at one step, for every reduce that is due then.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,6 +189,12 @@ pub fn finish(
         rows.extend(whole.rows(reduce, wanted));
     }
     Ok(rows)
+}
+
+/// Lines of `step` with these rows.
+#[must_use]
+pub fn lines(step: u64, rows: &[Row]) -> String {
+    rows.iter().map(|row| format!("{step},{},{}\n", row.name, row.value)).collect()
 }
 
 /// A number in its shortest form that reads back to the same bits.

@@ -2,45 +2,27 @@
 
 use ringfort_kernels::Role;
 
-use crate::checkpoint::{self, FieldMeta, Fill, Meta, RunId};
+use crate::checkpoint::{FieldMeta, Meta, RunId};
 use crate::clock;
 use crate::decomp::Cuts;
-use crate::grid::AXES;
-use crate::job::{Job, Precision};
+use crate::job::Job;
 
 /// Description of the state of `job` after `step` steps of `dt` seconds, cut into parts.
 pub fn describe(job: &Job, (cuts, dt): (Cuts, f64), run: RunId, step: u64) -> Meta {
-    let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta {
-        name: field.name.into(),
-        unit: field.unit.into(),
-        about: field.about.into(),
-        standard_name: field.standard_name.map(Into::into),
-        half: half(field.half, job.grid.axes),
-        fill: Fill::Nan,
-    });
+    let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta::of(field, job.grid.axes));
     Meta {
         run,
         parent: None,
         step,
         time: time(step, dt),
         dt,
-        precision: match job.precision {
-            Precision::F32 => checkpoint::Precision::Float32,
-            Precision::F64 => checkpoint::Precision::Float64,
-        },
+        precision: job.precision.into(),
         grid: job.grid.clone(),
         cuts,
         components: components.collect(),
         fingerprint: job.fingerprint,
         job: job.text_in_force().to_owned(),
     }
-}
-
-/// A kernel counts a job's own axes, the grid counts four.
-fn half(of_kernel: [bool; AXES], axes: usize) -> [bool; AXES] {
-    let mut half = [false; AXES];
-    half[AXES - axes..].copy_from_slice(&of_kernel[..axes]);
-    half
 }
 
 /// Model time in seconds after `step` steps of `dt` seconds: a product, never a running sum.

@@ -21,7 +21,7 @@ use crate::job::Job;
 use crate::observe::events::Events;
 use crate::observe::progress::{Pace, Progress, Summary, Window, copy_bandwidth, progress_line, summary};
 use crate::observe::record::{End, RunRecord, Start};
-use crate::observe::reduce::{self, ReduceError, Row, Sums};
+use crate::observe::series::Series;
 use crate::plan::Plan;
 use crate::run::Say;
 use crate::run::folder::{Folder, FolderError};
@@ -47,8 +47,8 @@ pub struct Report {
     threads: usize,
     copy_bandwidth: Option<f64>,
     checkpoint: Option<(Instant, f64)>,
-    /// Rows of all cells, where the job asks for them and the file can be written.
-    sums: Option<Sums>,
+    /// Files that grow step by step.
+    series: Series,
 }
 
 impl Report {
@@ -110,7 +110,7 @@ impl Report {
             threads: request.threads * request.ranks_here,
             copy_bandwidth: None,
             checkpoint: None,
-            sums: None,
+            series: Series::default(),
         };
         report.event("start", step, &[("ranks", json!(shape.cuts.count()))]);
         Ok(report)
@@ -167,38 +167,29 @@ impl Report {
         }
     }
 
-    /// Opens the file of rows, cut to the step that this start begins at.
-    pub fn open_sums(&mut self, say: Say<'_>) {
-        let step = self.from_step();
-        match Sums::open(&self.folder.dir.join(reduce::FILE), step) {
-            Ok(sums) => self.sums = Some(sums),
-            Err(error) => self.no_sums(step, &error, say),
-        }
+    /// Opens the files that grow step by step, cut to the step that this start begins at.
+    pub fn open_series(&mut self, job: &Job, dt: f64, say: Say<'_>) {
+        self.series = Series::open(job, dt, &self.folder.dir, self.from_step());
+        self.tell_troubles(say);
     }
 
-    /// Writes the rows of `step`.
-    pub fn summed(&mut self, step: u64, rows: Result<Vec<Row>, ReduceError>, say: Say<'_>) {
-        let Some(sums) = &mut self.sums else { return };
-        match rows {
-            Ok(rows) => {
-                if let Err(error) = sums.add(step, &rows) {
-                    self.no_sums(step, &error, say);
-                }
-            }
-            Err(error) => self.no_sums(step, &error, say),
-        }
+    /// The files that grow step by step.
+    pub fn series(&mut self) -> &mut Series {
+        &mut self.series
     }
 
-    /// Forces the rows so far to the disk, since a checkpoint is to follow.
-    pub fn sync_sums(&mut self, step: u64, say: Say<'_>) {
-        if let Some(Err(error)) = self.sums.as_ref().map(Sums::sync) {
-            self.no_sums(step, &error, say);
-        }
+    /// Forces what these files hold to the disk, since a checkpoint of `step` is to follow.
+    pub fn sync_series(&mut self, job: &Job, step: u64, say: Say<'_>) {
+        self.series.sync(job, step);
+        self.tell_troubles(say);
     }
 
-    fn no_sums(&mut self, step: u64, error: &dyn std::error::Error, say: Say<'_>) {
-        say(&format!("warning: no sums of step {step}: {error}"));
-        self.event("sums-failed", step, &[("reason", json!(error.to_string()))]);
+    /// Tells and notes what went wrong with these files.
+    pub fn tell_troubles(&mut self, say: Say<'_>) {
+        for trouble in self.series.troubles() {
+            say(&format!("warning: {trouble}"));
+            self.event(trouble.event, trouble.step, &[("reason", json!(trouble.problem))]);
+        }
     }
 
     /// Tells and notes what became of a checkpoint.

@@ -15,14 +15,14 @@ use super::peers::Peers;
 use super::report::Report;
 use super::save::{self, Saved, Saver, Verdict};
 use super::session::Session;
-use super::{pictures, report, sums};
+use super::{pictures, report, series};
 use crate::advance::library::{AnyKernel, Library, Precise};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, RunId};
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
 use crate::job::{Every, Job, Precision};
-use crate::plan::{Plan, Round};
+use crate::plan::{Due, Plan, Round};
 use crate::run::Say;
 use crate::run::begin::{Ask, Begin, begin};
 use crate::run::fault::{Fault, Phase};
@@ -123,8 +123,8 @@ impl Start<'_> {
             None => Ok(None),
         };
         let mut report = agree(peers, opened)?;
-        if let Some(report) = report.as_mut().filter(|_| !job.reduces.is_empty()) {
-            report.open_sums(say);
+        if let Some(report) = report.as_mut() {
+            report.open_series(job, session.dt, say);
         }
         let _ = kernel;
         let mut running = Running {
@@ -207,9 +207,9 @@ pub struct Spent {
     pub images: f64,
     /// Number of images.
     pub images_drawn: u64,
-    /// In sums.
+    /// In sums, probes and outputs.
     pub sums: f64,
-    /// Number of steps with sums.
+    /// Number of steps with any of them.
     pub sums_taken: u64,
 }
 
@@ -246,8 +246,8 @@ impl<T: Precise> Running<'_, T> {
             self.look(peers)?;
             self.draw(&self.plan.due(0).images, peers, say)?;
         }
-        // A restart writes the rows of its step anew: the file was cut there.
-        self.sum(&self.plan.due(self.step).reduces, peers, say)?;
+        // A restart adds what is due at its step anew: the files were cut there.
+        self.append(&self.plan.due(self.step), peers, say)?;
         while let Some(round) = self.plan.round(self.step) {
             let decided = self.advance(&round, peers)?;
             let save = round.due.checkpoint || decided.checkpoint || decided.stop();
@@ -255,7 +255,7 @@ impl<T: Precise> Running<'_, T> {
                 self.look(peers)?;
             }
             self.draw(&round.due.images, peers, say)?;
-            self.sum(&round.due.reduces, peers, say)?;
+            self.append(&round.due, peers, say)?;
             if save {
                 self.save(peers, say)?;
             }
@@ -345,15 +345,18 @@ impl<T: Precise> Running<'_, T> {
         Ok(())
     }
 
-    fn sum<P: Peers + ?Sized>(&mut self, due: &[usize], peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
-        if due.is_empty() {
+    /// Adds what is due to the files that grow step by step.
+    fn append<P: Peers + ?Sized>(&mut self, due: &Due, peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
+        if !due.appends() {
             return Ok(());
         }
-        let (rows, seconds) = timed(|| sums::sum(self.job, &self.session, (self.step, due), peers));
+        let series = self.report.as_mut().map(Report::series);
+        let (added, seconds) = timed(|| series::append(self.job, &self.session, (self.step, due), series, peers));
         self.spent.sums += seconds;
         self.spent.sums_taken += 1;
-        if let (Some(rows), Some(report)) = (rows?, &mut self.report) {
-            report.summed(self.step, rows, say);
+        added?;
+        if let Some(report) = &mut self.report {
+            report.tell_troubles(say);
         }
         Ok(())
     }
@@ -361,7 +364,7 @@ impl<T: Precise> Running<'_, T> {
     /// Writes a checkpoint of this step, which all ranks do together.
     fn save<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
         if let Some(report) = &mut self.report {
-            report.sync_sums(self.step, say);
+            report.sync_series(self.job, self.step, say);
         }
         let meta = save::meta(self.job, &self.session, self.run, self.step);
         let saver = Saver {

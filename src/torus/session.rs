@@ -3,8 +3,6 @@
 //! Input: job, layout, peers. Output: fields at a step, advanced round by round. Invariant: what a rank computes is the
 //! restriction of the global state to its block, whatever the layout.
 
-use std::collections::BTreeSet;
-
 use ringfort_kernels::{Declaration, Given, Role};
 
 use super::agree::agree;
@@ -118,8 +116,7 @@ impl<T: Precise> Session<T> {
 
     /// Frees what only the start needed.
     fn release(&mut self, job: &Job) {
-        let images = job.images.iter().map(|image| image.slot);
-        let shown: BTreeSet<usize> = images.chain(job.reduces.iter().flat_map(|reduce| reduce.map.slots())).collect();
+        let shown = job.seen();
         let derived = shown.iter().any(|&slot| job.declaration.fields[slot].role == Role::Derived);
         for (slot, field) in job.declaration.fields.iter().enumerate() {
             let rate = job.declaration.rate_of_state && self.engine.program().footprint().rate.reads(slot);

@@ -61,7 +61,10 @@ const TORUS: &str = "[torus]\nranks = [1, 2]\nsteps_per_exchange = 2\ndeadline =
 
 /// All bad jobs.
 pub fn all() -> Vec<Case> {
-    [shapes(), later(), numbers(), images(), reduces(), inputs(), formulas()].into_iter().flatten().collect()
+    [shapes(), later(), numbers(), images(), reduces(), probes(), outputs(), inputs(), formulas()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn shapes() -> Vec<Case> {
@@ -126,7 +129,7 @@ fn later() -> Vec<Case> {
         ),
         case("Zarr", "good.npy", "store.zarr", &["store.zarr: Zarr arrays are not yet supported"]),
     ];
-    for name in ["source", "probe", "inflow", "output"] {
+    for name in ["source", "inflow"] {
         let words = &["] is not yet supported", ":22:3"];
         cases.push(case(name, "[torus]", &format!("[[{name}]]\nfield = \"x\"\n[torus]"), words));
     }
@@ -201,6 +204,80 @@ fn images() -> Vec<Case> {
         solid("plane at NaN", "plane = \"z=nan\"", &["lies outside"]),
         solid("two planes", "plane = \"z=0, y=0\"", &["2 cuts; a grid of 3 axes needs 1"]),
         solid("one plane twice", "plane = \"z=0, z=1\"", &["cuts the axis z twice"]),
+    ]
+}
+
+const PROBE: &str = "[[probe]]\nname = \"p\"\nat = [0.5, 2]\nfield = \"temperature\"\nevery = \"2 steps\"\n";
+
+fn probes() -> Vec<Case> {
+    // A good probe before `[torus]`, from line 22 on, in which `from` is replaced by `to`.
+    let probe = |name, from: &str, to: &str, words| {
+        assert!(PROBE.contains(from), "{name}: {from}");
+        case(name, "[torus]", &format!("{}[torus]", PROBE.replacen(from, to, 1)), words)
+    };
+    vec![
+        probe("probe without name", "name = \"p\"\n", "", &["name is missing", ":22:1"]),
+        probe("probe without a place", "at = [0.5, 2]\n", "", &["at is missing"]),
+        probe("probe called like a path", "\"p\"", "\"../p\"", &["`../p` is no name", "letters, digits", ":23:8"]),
+        probe("probe on one axis", "[0.5, 2]", "[0.5]", &["1 entries for 2 axes", ":24:6"]),
+        probe(
+            "probe outside",
+            "[0.5, 2]",
+            "[0.5, 3]",
+            &["x = 3 lies outside the grid, which spans 1 to 2.5", ":24:12"],
+        ),
+        probe("probe at NaN", "[0.5, 2]", "[nan, 2]", &["y = NaN lies outside", ":24:7"]),
+        probe(
+            "probe of nothing",
+            "\"temp",
+            "\"tmp",
+            &["unknown field `tmperature`; did you mean `temperature`?", ":25:9"],
+        ),
+        probe("probe of what is not given", "temperature", "perfusion", &["gives no `perfusion`", ":25:9"]),
+        probe("probe by the clock", "2 steps", "2 min", &["probes follow steps; write \"N steps\"", ":26:9"]),
+        probe("unknown key in probe", "at", "att", &["unknown key `att` in [probe]; did you mean `at`?", ":24:1"]),
+        case("one name for two probes", "[torus]", &format!("{PROBE}{PROBE}[torus]"), &["names two probes", ":28:8"]),
+    ]
+}
+
+const OUTPUT: &str =
+    "[[output]]\nfields = [\"temperature\"]\nevery = \"2 steps\"\nstride = [1, 2]\ntype = \"f32\"\nname = \"o\"\n";
+
+fn outputs() -> Vec<Case> {
+    // A good output before `[torus]`, from line 22 on, in which `from` is replaced by `to`.
+    let output = |name, from: &str, to: &str, words| {
+        assert!(OUTPUT.contains(from), "{name}: {from}");
+        case(name, "[torus]", &format!("{}[torus]", OUTPUT.replacen(from, to, 1)), words)
+    };
+    vec![
+        output("output without fields", "fields = [\"temperature\"]\n", "", &["fields is missing", ":22:1"]),
+        output("output of no field", "[\"temperature\"]", "[]", &["it names no field", ":23:10"]),
+        output(
+            "output of nothing",
+            "temp",
+            "tmp",
+            &["unknown field `tmperature`; did you mean `temperature`?", ":23:11"],
+        ),
+        output(
+            "output of one field twice",
+            "[\"temperature\"]",
+            "[\"temperature\", \"temperature\"]",
+            &["`temperature` is named twice", ":23:26"],
+        ),
+        output("output of what is not given", "temperature", "perfusion", &["gives no `perfusion`"]),
+        output("output by the clock", "2 steps", "1 h", &["outputs follow steps", ":24:9"]),
+        output("stride of one axis", "[1, 2]", "[2]", &["1 entries for 2 axes", ":25:10"]),
+        output("stride of nothing", "[1, 2]", "[1, 0]", &["every 0 points along an axis of 4; give 1 to 4", ":25:14"]),
+        output("stride beyond the grid", "[1, 2]", "[4, 1]", &["every 4 points along an axis of 3", ":25:11"]),
+        output("output in halves", "f32", "f16", &["f16", "f32", ":26:8"]),
+        output("output called nothing", "\"o\"", "\"\"", &["`` is no name", ":27:8"]),
+        output("unknown key in output", "stride", "strid", &["unknown key `strid` in [output]; did you mean", ":25:1"]),
+        case(
+            "two outputs of one name",
+            "[torus]",
+            &format!("{0}{0}[torus]", OUTPUT.replace("name = \"o\"\n", "")),
+            &["two outputs would be written to fields.zarr", "a name of its own"],
+        ),
     ]
 }
 

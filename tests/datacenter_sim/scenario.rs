@@ -57,13 +57,7 @@ impl Shape {
     }
 
     pub(crate) fn world(&self, bugs: Bugs, seed: u64) -> World {
-        let plan = Plan {
-            steps: self.steps,
-            round: self.round,
-            checkpoint: Some(self.every),
-            images: vec![],
-            reduces: vec![],
-        };
+        let plan = Plan { steps: self.steps, round: self.round, checkpoint: Some(self.every), ..Plan::default() };
         let physics = Physics::new(self.parts, 4, self.ragged, self.wrap, self.round as usize, self.steps);
         let keep_every = 1 + seed % 3 * self.every;
         let limits = Limits { lead: self.lead, keep_every, threads: self.threads, poll_ms: self.poll_ms, ..LIMITS };

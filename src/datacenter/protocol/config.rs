@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn limits_under_which_no_run_ends_are_refused() {
-        let plan = Plan { steps: 20, round: 2, checkpoint: Some(6), images: vec![], reduces: vec![] };
+        let plan = Plan { steps: 20, round: 2, checkpoint: Some(6), ..Plan::default() };
         let cuts = Cuts::new([1, 1, 9, 9], [1, 1, 3, 3]).unwrap();
         let limits = Limits {
             lead: 6,

@@ -1,7 +1,7 @@
-//! Puts together what workers saw of their blocks: images as soon as all parts are there, rows of `sums.csv` in the order of
-//! steps.
+//! Puts together what workers saw of their blocks: images as soon as all parts are there, files that grow step by step in the
+//! order of steps.
 //!
-//! Invariant: what a row was made of stays until the next row is on the disk, so a torn last row can be made again.
+//! Invariant: what a step was made of stays until the next step is on the disk, so a torn last step can be made again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::datacenter::observed::Observed;
 use crate::datacenter::part::Whole;
 use crate::datacenter::spec::Run;
 use crate::observe::image::{self, About, Partial};
-use crate::observe::reduce::{self, Block, Sums};
-use crate::plan::Plan;
+use crate::observe::series::{Series, Trouble};
+use crate::plan::{Due, Plan};
 use crate::run::Say;
 use crate::run::state::time;
 
@@ -28,11 +28,13 @@ pub(super) struct Views {
     plan: Plan,
     blobs: Blobs,
     dir: PathBuf,
-    sums: Option<Sums>,
-    /// Step of the next row.
+    series: Series,
+    /// Next step to be added to the series.
     next: Option<u64>,
-    /// Step of the last row: what it was made of stays.
+    /// Last step added: what it was made of stays.
     last: Option<u64>,
+    /// Trouble told last, so that it is told once.
+    told: Vec<Trouble>,
     /// Steps whose images are drawn.
     drawn: BTreeSet<u64>,
 }
@@ -42,30 +44,34 @@ impl Views {
     pub(super) async fn new(run: &Run, blobs: Blobs, (dir, from): (&Path, u64), say: Say<'_>) -> Self {
         let plan = run.plan.clone();
         let (whole, dir) = (run.whole.clone(), dir.to_path_buf());
-        let mut views = Self { whole, plan, blobs, dir, sums: None, next: None, last: None, drawn: BTreeSet::new() };
-        if views.plan.reduces.is_empty() {
+        let mut views = Self {
+            whole,
+            plan,
+            blobs,
+            dir,
+            series: Series::default(),
+            next: None,
+            last: None,
+            told: Vec::new(),
+            drawn: BTreeSet::new(),
+        };
+        if views.plan.appends_from(0).is_none() {
             return views;
         }
-        let path = views.dir.join(reduce::FILE);
-        let last = if from == 0 && views.seen().await.is_empty() { None } else { Sums::last(&path) };
+        let (job, dt) = (&views.whole.job, views.whole.dt);
+        let last = if from == 0 && views.seen().await.is_empty() { None } else { Series::last(job, dt, &views.dir) };
         let cut = match last {
             None => 0,
             Some(last) if views.complete(last).await => last,
             Some(last) if last < from => last + 1,
             Some(_) => from,
         };
-        match Sums::open(&path, cut) {
-            Ok(sums) => views.sums = Some(sums),
-            Err(error) => say(&format!("warning: no sums: {error}")),
+        views.series = Series::open(job, dt, &views.dir, cut);
+        for trouble in views.series.troubles() {
+            say(&format!("warning: {trouble}"));
         }
-        views.next = views.due_from(cut);
+        views.next = views.plan.appends_from(cut);
         views
-    }
-
-    /// First step from `step` on that has rows.
-    fn due_from(&self, step: u64) -> Option<u64> {
-        let next = self.plan.reduces.iter().map(|&every| step.div_ceil(every).saturating_mul(every)).min();
-        next.filter(|&step| step <= self.plan.steps)
     }
 
     /// What the blobs hold.
@@ -86,7 +92,7 @@ impl Views {
 
     /// Makes what can be made, and removes what it was made of.
     pub(super) async fn put_together(&mut self, report: &mut Report, say: Say<'_>) {
-        if self.plan.images.is_empty() && self.plan.reduces.is_empty() {
+        if self.plan.images.is_empty() && self.plan.appends_from(0).is_none() {
             return;
         }
         let mut seen = self.seen().await;
@@ -94,19 +100,19 @@ impl Views {
         for (&step, names) in &seen {
             let due = self.plan.due(step);
             let draws = !due.images.is_empty() && !self.drawn.contains(&step);
-            let sums = self.next == Some(step);
-            if draws || sums {
+            let adds = self.next == Some(step);
+            if draws || adds {
                 let Some(all) = self.read(names).await else { continue };
                 if draws {
                     self.draw(step, &all, report, say);
                     self.drawn.insert(step);
                 }
-                if sums {
-                    self.add(step, &due.reduces, &all, say);
+                if adds {
+                    self.add((step, &due), &all, say);
                 }
             }
             let used = self.next.is_none_or(|next| step < next) && self.last != Some(step);
-            if due.reduces.is_empty() || used {
+            if !due.appends() || used {
                 for name in names {
                     // What stays is used once more, and gives the same bytes.
                     let _not_vital = self.blobs.delete(name).await;
@@ -123,23 +129,46 @@ impl Views {
         Some(all)
     }
 
-    /// Adds the rows of `step`.
-    fn add(&mut self, step: u64, due: &[usize], all: &[Observed], say: Say<'_>) {
-        let job = &self.whole.job;
-        let blocks: Result<Vec<Block>, _> = all.iter().map(|observed| Block::from_bytes(&observed.sums)).collect();
-        let rows = blocks.and_then(|blocks| reduce::finish(&job.grid, &job.reduces, (step, due), &blocks));
-        match rows {
-            Ok(rows) => {
-                if let Some(sums) = &mut self.sums
-                    && let Err(error) = sums.add(step, &rows).and_then(|()| sums.sync())
-                {
-                    return say(&format!("warning: the sums of step {step} wait: {error}"));
-                }
-            }
-            Err(error) => say(&format!("warning: no sums of step {step}: {error}")),
+    /// Adds what is due at `step` to the series; where the disk refuses, it is tried again at the next look.
+    fn add(&mut self, (step, due): (u64, &Due), all: &[Observed], say: Say<'_>) {
+        let Whole { job, dt, .. } = &self.whole;
+        let of = |part: fn(&Observed) -> &[u8]| all.iter().map(part).collect::<Vec<_>>();
+        if !due.reduces.is_empty() {
+            self.series.add_sums(job, (step, &due.reduces), &of(|seen| &seen.sums));
         }
+        if !due.probes.is_empty() {
+            self.series.add_probes(job, (step, time(step, *dt)), &due.probes, &of(|seen| &seen.probes));
+        }
+        let mut place = 0;
+        for &number in &due.outputs {
+            let mut whole = true;
+            for field in 0..job.outputs[number].fields.len() {
+                let parts: Vec<&[u8]> =
+                    all.iter().filter_map(|seen| seen.fields.get(place)).map(Vec::as_slice).collect();
+                whole = whole && self.series.add_field(job, (number, field), step, &parts);
+                place += 1;
+            }
+            if whole {
+                self.series.publish(job, number, step);
+            }
+        }
+        self.series.sync(job, step);
+        let troubles = self.series.troubles();
+        if troubles != self.told {
+            let then = |again| if again { "; it is tried again" } else { "" };
+            troubles.iter().for_each(|trouble| say(&format!("warning: {trouble}{}", then(trouble.again))));
+        }
+        let done = troubles.iter().all(|trouble| !trouble.again);
+        self.told = troubles;
+        if done {
+            self.pass(step);
+        }
+    }
+
+    /// Goes on behind `step`.
+    fn pass(&mut self, step: u64) {
         self.last = Some(step);
-        self.next = self.due_from(step + 1);
+        self.next = self.plan.appends_from(step + 1);
     }
 
     fn draw(&self, step: u64, all: &[Observed], report: &mut Report, say: Say<'_>) {
@@ -170,12 +199,9 @@ impl Views {
         loop {
             self.put_together(report, say).await;
             let Some(missing) = self.next else { break };
-            if self.complete(missing).await {
-                // It could be read, but not used: said above.
-                break;
-            }
-            say(&format!("warning: sums.csv lacks step {missing}: what was seen of it is lost"));
-            self.next = self.due_from(missing + 1);
+            let why = if self.complete(missing).await { "see above" } else { "what was seen of it is lost" };
+            say(&format!("warning: sums, probes and outputs lack what is due at step {missing}: {why}"));
+            self.pass(missing);
         }
         let _may_be_gone = std::fs::remove_dir_all(self.dir.join("observed"));
     }

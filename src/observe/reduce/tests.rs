@@ -4,6 +4,7 @@ use super::*;
 use crate::decomp::Cuts;
 use crate::grid::{Boundary, Units};
 use crate::job::formula::Map;
+use crate::observe::table::{Table, TableError};
 
 fn grid(axes: usize) -> Grid {
     let mut points = [1; AXES];
@@ -278,8 +279,8 @@ fn a_file_cut_at_any_byte_goes_on_from_any_step() {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join(FILE);
     let steps = [0, 2, 4, 6, 8];
-    let mut sums = Sums::open(&path, 0).expect("open");
-    steps.iter().for_each(|&step| sums.add(step, &rows(step)).expect("write"));
+    let mut sums = Table::open(&path, HEADER, 0).expect("open");
+    steps.iter().for_each(|&step| sums.add(step, &lines(step, &rows(step))).expect("write"));
     sums.sync().expect("sync");
     let whole = fs::read_to_string(&path).expect("read");
     assert!(whole.starts_with("step,name,value\n0,mass,0\n0,spread[0:0.5),0\n2,mass,0.6666666666666666\n"), "{whole}");
@@ -292,16 +293,19 @@ fn a_file_cut_at_any_byte_goes_on_from_any_step() {
                 continue;
             }
             fs::write(&path, &whole[..cut]).expect("write");
-            let mut sums = Sums::open(&path, from).expect("open");
+            let mut sums = Table::open(&path, HEADER, from).expect("open");
             let first = whole[..cut].rsplit_once('\n').map_or("", |(lines, _)| lines);
-            let lines = first
+            let earlier = first
                 .lines()
                 .skip(1)
                 .filter(|line| line.split_once(',').is_some_and(|(step, _)| step.parse::<u64>().expect("step") < from));
             let expected: String =
-                std::iter::once("step,name,value").chain(lines).map(|line| format!("{line}\n")).collect();
+                std::iter::once("step,name,value").chain(earlier).map(|line| format!("{line}\n")).collect();
             assert_eq!(fs::read_to_string(&path).expect("read"), expected, "cut at {cut}, from {from}");
-            steps.iter().filter(|&&step| step >= from).for_each(|&step| sums.add(step, &rows(step)).expect("write"));
+            steps
+                .iter()
+                .filter(|&&step| step >= from)
+                .for_each(|&step| sums.add(step, &lines(step, &rows(step))).expect("write"));
             if from % 2 == 0 {
                 assert_eq!(fs::read_to_string(&path).expect("read"), whole, "cut at {cut}, from {from}");
             }
@@ -315,13 +319,13 @@ fn another_file_is_left_alone() {
     let path = folder.path().join(FILE);
     for other in ["name,value\n1,2\n", "step,name,values\n", "x", &"x".repeat(5000)] {
         fs::write(&path, other).expect("write");
-        let error = Sums::open(&path, 0).expect_err("foreign");
+        let error = Table::open(&path, HEADER, 0).expect_err("foreign");
         assert!(error.to_string().contains("left as it is"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("read"), other);
     }
     // A line of garbage ends what is kept.
     fs::write(&path, "step,name,value\n0,a,1\n\0\0\0\n2,a,1\n").expect("write");
-    Sums::open(&path, 9).expect("open");
+    Table::open(&path, HEADER, 9).expect("open");
     assert_eq!(fs::read_to_string(&path).expect("read"), "step,name,value\n0,a,1\n");
-    assert!(matches!(Sums::open(folder.path(), 0), Err(SumsError::File { action: "opened", .. })));
+    assert!(matches!(Table::open(folder.path(), HEADER, 0), Err(TableError::File { action: "opened", .. })));
 }

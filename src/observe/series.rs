@@ -1,0 +1,199 @@
+//! All files that grow step by step: `sums.csv`, `probes/NAME.csv`, `NAME.zarr`.
+//!
+//! Input: what all blocks give at each step at which something is due. Output: files. Invariant: trouble with one of them is
+//! kept to be told, and touches no other; a step added again changes nothing.
+
+use std::path::Path;
+
+use super::output::{Group, Layout, OutputError};
+use super::reduce::{self, Block};
+use super::table::{Table, TableError};
+use super::{output, probe};
+use crate::job::Job;
+
+/// What became of a file at a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The step.
+    pub step: u64,
+    /// Word for events.
+    pub event: &'static str,
+    /// What there is none of, or less.
+    pub what: String,
+    /// Why.
+    pub problem: String,
+    /// True if the disk refused, which another try may change; false if what blocks gave is at fault.
+    pub again: bool,
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no {} of step {}: {}", self.what, self.step, self.problem)
+    }
+}
+
+/// The files, open for one run. One that could not be opened is left out.
+#[derive(Debug, Default)]
+pub struct Series {
+    sums: Option<Table>,
+    probes: Vec<Option<Table>>,
+    outputs: Vec<Option<Group>>,
+    troubles: Vec<Trouble>,
+}
+
+impl Series {
+    /// The files of `job` with time step `dt` in `dir`, for a run that goes on from step `from`: what they hold of that step on
+    /// is cut off.
+    #[must_use]
+    pub fn open(job: &Job, dt: f64, dir: &Path, from: u64) -> Self {
+        let mut series = Self::default();
+        if !job.reduces.is_empty() {
+            let opened = Table::open(&dir.join(reduce::FILE), reduce::HEADER, from);
+            series.sums = series.keep(from, sums(), opened);
+        }
+        for one in &job.probes {
+            let opened = Table::open(&dir.join(probe::file_name(one)), probe::HEADER, from);
+            let opened = series.keep(from, of_probe(&one.name), opened);
+            series.probes.push(opened);
+        }
+        for one in &job.outputs {
+            let opened = Group::open(Layout::new(job, one, dt), dir, from);
+            let opened = series.keep(from, of_output(&one.name), opened);
+            for step in opened.iter().flat_map(Group::lacks) {
+                let problem = "it was not written, and reads as NaN".to_owned();
+                let (event, what) = of_output(&one.name);
+                series.troubles.push(Trouble { step, event, what, problem, again: false });
+            }
+            series.outputs.push(opened);
+        }
+        series
+    }
+
+    /// Last step that one of the files in `dir` holds; none if there is no such step.
+    #[must_use]
+    pub fn last(job: &Job, dt: f64, dir: &Path) -> Option<u64> {
+        let sums = (!job.reduces.is_empty()).then(|| Table::last(&dir.join(reduce::FILE))).flatten();
+        let probes = job.probes.iter().filter_map(|one| Table::last(&dir.join(probe::file_name(one))));
+        let outputs = job.outputs.iter().filter_map(|one| Group::last(&Layout::new(job, one, dt), dir));
+        sums.into_iter().chain(probes).chain(outputs).max()
+    }
+
+    /// What went wrong since the last call.
+    pub fn troubles(&mut self) -> Vec<Trouble> {
+        std::mem::take(&mut self.troubles)
+    }
+
+    /// Adds the rows of the reduces `due` at `step`, from what all blocks give.
+    pub fn add_sums(&mut self, job: &Job, (step, due): (u64, &[usize]), parts: &[impl AsRef<[u8]>]) {
+        let Some(table) = &mut self.sums else { return };
+        let blocks: Result<Vec<Block>, _> = parts.iter().map(|bytes| Block::from_bytes(bytes.as_ref())).collect();
+        let added = match blocks.and_then(|blocks| reduce::finish(&job.grid, &job.reduces, (step, due), &blocks)) {
+            Ok(rows) => table.add(step, &reduce::lines(step, &rows)).map_err(Problem::from),
+            Err(error) => Err(Problem { words: error.to_string(), again: false }),
+        };
+        self.keep(step, sums(), added);
+    }
+
+    /// Adds the values of the probes `due` at `step`, which is at `time`, from what all blocks give.
+    pub fn add_probes(&mut self, job: &Job, (step, time): (u64, f64), due: &[usize], parts: &[impl AsRef<[u8]>]) {
+        let values = match probe::finish(&job.probes, (step, due), parts) {
+            Ok(values) => values,
+            Err(error) => {
+                let problem = Problem { words: error.to_string(), again: false };
+                self.keep(step, ("probe-failed", "values of probes".to_owned()), Err::<(), _>(problem));
+                return;
+            }
+        };
+        for (&number, value) in due.iter().zip(values) {
+            if let Some(table) = &mut self.probes[number] {
+                let added = table.add(step, &probe::line((step, time), value));
+                self.keep(step, of_probe(&job.probes[number].name), added);
+            }
+        }
+    }
+
+    /// Adds field number `field` of output number `number` at `step`, from what all blocks give. Readers do not see it before
+    /// [`Series::publish`]. True if it is there.
+    pub fn add_field(
+        &mut self,
+        job: &Job,
+        (number, field): (usize, usize),
+        step: u64,
+        parts: &[impl AsRef<[u8]>],
+    ) -> bool {
+        let Some(group) = &mut self.outputs[number] else { return false };
+        let added = group.add((field, step), parts);
+        self.keep(step, of_output(&job.outputs[number].name), added).is_some()
+    }
+
+    /// Shows what was added of output number `number` at `step` to readers.
+    pub fn publish(&mut self, job: &Job, number: usize, step: u64) {
+        if let Some(group) = &mut self.outputs[number] {
+            let published = group.publish(step);
+            self.keep(step, of_output(&job.outputs[number].name), published);
+        }
+    }
+
+    /// Forces all that was added to the disk, since a checkpoint of `step` is to follow.
+    pub fn sync(&mut self, job: &Job, step: u64) {
+        let mut all = Vec::new();
+        all.extend(self.sums.as_ref().map(|table| (sums(), table.sync().map_err(Problem::from))));
+        for (one, table) in job.probes.iter().zip(&self.probes) {
+            let synced = table.as_ref().map(|table| table.sync().map_err(Problem::from));
+            all.extend(synced.map(|synced| (of_probe(&one.name), synced)));
+        }
+        for (one, group) in job.outputs.iter().zip(&mut self.outputs) {
+            let synced = group.as_mut().map(|group| group.sync().map_err(Problem::from));
+            all.extend(synced.map(|synced| (of_output(&one.name), synced)));
+        }
+        for (of, synced) in all {
+            self.keep(step, of, synced);
+        }
+    }
+
+    /// What `done` gives; its error is kept to be told.
+    fn keep<V, E: Into<Problem>>(
+        &mut self,
+        step: u64,
+        (event, what): (&'static str, String),
+        done: Result<V, E>,
+    ) -> Option<V> {
+        match done.map_err(Into::into) {
+            Ok(value) => Some(value),
+            Err(Problem { words, again }) => {
+                self.troubles.push(Trouble { step, event, what, problem: words, again });
+                None
+            }
+        }
+    }
+}
+
+/// Why something is not there, and whether another try may change that.
+struct Problem {
+    words: String,
+    again: bool,
+}
+
+impl From<TableError> for Problem {
+    fn from(error: TableError) -> Self {
+        Self { words: error.to_string(), again: matches!(error, TableError::File { .. }) }
+    }
+}
+
+impl From<OutputError> for Problem {
+    fn from(error: OutputError) -> Self {
+        Self { words: error.to_string(), again: matches!(error, OutputError::File { .. }) }
+    }
+}
+
+fn sums() -> (&'static str, String) {
+    ("sums-failed", "sums".to_owned())
+}
+
+fn of_probe(name: &str) -> (&'static str, String) {
+    ("probe-failed", format!("value of probe {name}"))
+}
+
+fn of_output(name: &str) -> (&'static str, String) {
+    ("output-failed", format!("fields in {}", output::folder(name)))
+}
