@@ -53,7 +53,7 @@ impl<T: Precise> Measured for Case<T> {
         let cells = self.fields.layout().own().cells();
         let began = clock::now();
         for _ in 0..steps.div_ceil(self.steps_per_pass) {
-            self.engine.advance(&mut self.fields, self.steps_per_pass);
+            self.engine.advance(&mut self.fields, 0..self.steps_per_pass as u64);
         }
         let steps = steps.next_multiple_of(self.steps_per_pass);
         let seconds = clock::now().duration_since(began).as_secs_f64();

@@ -17,13 +17,15 @@ pub mod rows;
 mod stream;
 mod tiles;
 
+use std::ops::Range;
 use std::sync::Mutex;
 
 use rayon::ThreadPool;
 use ringfort_kernels::{Declaration, Given, Real, Role};
 
 use crate::field::{Fields, Layout, Span};
-use crate::grid::{AXES, Grid, Region};
+use crate::grid::{AXES, Grid, Region, Side};
+use crate::job::Inflow;
 pub use blocking::{Blocking, Tiling};
 use boundary::Edges;
 use footprint::PassFootprint;
@@ -46,6 +48,8 @@ pub struct Engine<T: Real> {
     edges: Edges,
     pool: Option<ThreadPool>,
     blocking: Blocking,
+    /// What flows in through sides, and the time step in seconds.
+    inflows: (Vec<Inflow>, f64),
     /// Each thread's rings.
     rings: Vec<Mutex<Rings<T>>>,
 }
@@ -93,7 +97,22 @@ impl<T: Real> Engine<T> {
         };
         let rings = (0..threads.max(1)).map(|_| Mutex::new(stream::rings())).collect();
         let edges = Edges::new(grid, block);
-        Ok(Self { program, declaration, given, edges, pool, blocking: Blocking::Auto, rings })
+        Ok(Self {
+            program,
+            declaration,
+            given,
+            edges,
+            pool,
+            blocking: Blocking::Auto,
+            inflows: (Vec::new(), 0.0),
+            rings,
+        })
+    }
+
+    /// Sets what flows in through sides of the grid, where steps take `dt` seconds; before [`Engine::allocate`]. Such a block
+    /// takes one stage after the other: what flows in differs from stage to stage.
+    pub fn set_inflows(&mut self, inflows: Vec<Inflow>, dt: f64) {
+        self.inflows = (inflows, dt);
     }
 
     /// The kernel.
@@ -187,16 +206,17 @@ impl<T: Real> Engine<T> {
         }
     }
 
-    /// `steps` steps of the block; its halo must hold [`Engine::halo`] of as many steps of present values.
+    /// Steps `steps` of the block, counted from the job's start; its halo must hold [`Engine::halo`] of as many steps of
+    /// present values.
     ///
     /// # Panics
     ///
     /// If the halo is not deep enough.
-    pub fn advance(&self, fields: &mut Fields<T>, steps: usize) {
+    pub fn advance(&self, fields: &mut Fields<T>, steps: Range<u64>) {
         let Ok(()) = self.advance_while(fields, steps, &mut Arrived);
     }
 
-    /// `steps` steps of the block while its halo arrives: the interior of the first stage goes first.
+    /// Steps `steps` of the block while its halo arrives: the interior of the first stage goes first.
     ///
     /// # Errors
     ///
@@ -208,9 +228,11 @@ impl<T: Real> Engine<T> {
     pub fn advance_while<A: Arrival<T>>(
         &self,
         fields: &mut Fields<T>,
-        steps: usize,
+        steps: Range<u64>,
         arrival: &mut A,
     ) -> Result<(), A::Error> {
+        let from = steps.start;
+        let steps = usize::try_from(steps.end - steps.start).unwrap_or(usize::MAX);
         let needed = self.halo(steps);
         assert!((0..AXES).all(|axis| needed[axis] <= fields.layout().halo[axis]), "halo for fewer than {steps} steps");
         if let Some(tiling) = self.blocks(fields.layout().extent, steps)
@@ -222,7 +244,7 @@ impl<T: Real> Engine<T> {
         let mut margin = step_radius.map(|cells| cells * steps);
         let stages = self.program.footprint().stages.len();
         let mut waiting = true;
-        for _ in 0..steps {
+        for step in (from..).take(steps) {
             for stage in 0..stages {
                 let pass = &self.program.footprint().stages[stage];
                 let radius = pass.radius();
@@ -237,7 +259,7 @@ impl<T: Real> Engine<T> {
                     margin[axis] -= radius[axis];
                 }
                 let after = self.edges.reach(fields.layout(), &margin);
-                self.stage(fields, stage, (&before, &after), interior);
+                self.stage(fields, (step, stage), (&before, &after), interior);
             }
         }
         Ok(())
@@ -274,8 +296,14 @@ impl<T: Real> Engine<T> {
         self.declaration.fields[slot].role == Role::Component
     }
 
-    /// One stage: fills what lies beyond boundaries, computes `after` (but for `done`), keeps what boundaries hold.
-    fn stage(&self, fields: &mut Fields<T>, stage: usize, (before, after): (&Span, &Span), done: Option<Span>) {
+    /// One stage of step `step`: fills what lies beyond boundaries, computes `after` (but for `done`), keeps what boundaries hold.
+    fn stage(
+        &self,
+        fields: &mut Fields<T>,
+        (step, stage): (u64, usize),
+        (before, after): (&Span, &Span),
+        done: Option<Span>,
+    ) {
         let pass = &self.program.footprint().stages[stage];
         for (slot, reach) in &pass.reads {
             let field = &self.declaration.fields[*slot];
@@ -283,6 +311,7 @@ impl<T: Real> Engine<T> {
                 self.edges.fill(fields, *slot, field, before, reach);
             }
         }
+        self.flow_in(fields, (step, stage), before);
         let held = self.edges.hold(fields, &pass.writes, &self.declaration, after);
         match done {
             None => self.pass(fields, Pass::Stage(stage), pass, after),
@@ -299,6 +328,38 @@ impl<T: Real> Engine<T> {
         }
         for (slot, span, values) in held {
             fields.write(slot, &span, &values);
+        }
+    }
+
+    /// Gives the cells beyond sides, within reach of `before`, what flows in there.
+    fn flow_in(&self, fields: &mut Fields<T>, (step, stage): (u64, usize), before: &Span) {
+        let (inflows, dt) = &self.inflows;
+        let pass = &self.program.footprint().stages[stage];
+        let reach = pass.radius().map(usize::cast_signed);
+        for inflow in inflows {
+            if self.edges.beyond(inflow.axis, inflow.side).is_none() {
+                continue;
+            }
+            let mut span = *before;
+            for axis in self.edges.first()..AXES {
+                span.low[axis] -= self.edges.beyond(axis, Side::Low).map_or(0, |_| reach[axis]);
+                span.high[axis] += self.edges.beyond(axis, Side::High).map_or(0, |_| reach[axis]);
+            }
+            let (axis, [first, last]) = (inflow.axis, self.edges.ends(inflow.axis));
+            let span = match inflow.side {
+                Side::Low => span.with(axis, first - reach[axis], first),
+                Side::High => span.with(axis, last + 1, last + 1 + reach[axis]),
+            };
+            // The slot that a stage looks around in stands for the component between stages.
+            let mut standing: Vec<usize> = (0..self.declaration.fields.len()).collect();
+            for &(slot, _) in pass.reads.iter().filter(|(slot, _)| pass.spreads(*slot)) {
+                if let Some(component) = self.declaration.fields[slot].stands_for {
+                    standing[component] = slot;
+                }
+            }
+            #[allow(clippy::cast_precision_loss, reason = "a job has at most 2^53 steps")]
+            let time = (step as f64 + self.program.clock(stage)) * dt;
+            self.program.inflow(inflow.slot, T::of(inflow.at(time)), fields, &span, &standing);
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ringfort_kernels::{Declaration, KernelError, Real, Setup, Value};
 
-use crate::grid::{Grid, Region, Units};
+use crate::grid::{AXES, Grid, Region, Units};
 
 mod axes;
 mod document;
@@ -16,6 +16,7 @@ mod error;
 mod fields;
 mod fingerprint;
 pub mod formula;
+mod inflow;
 pub mod input;
 mod npy;
 mod output;
@@ -29,6 +30,7 @@ mod schema;
 pub use axes::{COLORS, planes};
 use document::Document;
 pub use error::{JobError, Located, Mistake, unknown_word};
+pub use inflow::Inflow;
 pub use input::InputError;
 pub use output::Output;
 pub use points::Probe;
@@ -55,6 +57,8 @@ pub struct Job {
     pub precision: Precision,
     /// Where each slot's values come from, defaults included; `None` for slots without values at the start.
     pub sources: Vec<Option<Source>>,
+    /// What flows in through sides of the grid.
+    pub inflows: Vec<Inflow>,
     /// Time axis.
     pub time: Time,
     /// When to checkpoint and how many to keep.
@@ -97,6 +101,8 @@ pub enum Source {
     Formula(formula::Formula),
     /// An array in a file.
     File(input::Input),
+    /// A function of latitude and the spacing along it, of the kernel's own.
+    Latitude(fn(f64, f64) -> f64),
 }
 
 /// The time axis.
@@ -106,6 +112,8 @@ pub struct Time {
     pub steps: u64,
     /// How the time step is given.
     pub step: TimeStep,
+    /// Largest speed expected, in m/s, for a Courant number of a kernel whose bound depends on the state; else 0.
+    pub speed_max: f64,
 }
 
 /// How a job gives its time step.
@@ -218,6 +226,7 @@ impl Job {
         let folder = path.parent().unwrap_or(Path::new(""));
         let reader = fields::Reader { document: &document, declaration: &declaration, grid: &grid, folder, precision };
         let sources = reader.sources(&file.fields)?;
+        let inflows = inflow::inflows(&document, &file.inflow, (&grid, folder), &declaration)?;
         let time = schedule::time(&document, &file.time, &declaration)?;
         let mut notes = Vec::new();
         let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
@@ -229,7 +238,7 @@ impl Job {
         let torus = schedule::torus(&document, &file.torus, &grid)?;
         let datacenter = schedule::datacenter(&document, &file.datacenter, &grid, &checkpoint)?;
         let setup = setup(&grid, &time, parameters, &sources);
-        let fingerprint = fingerprint::of(&grid, &declaration, &setup, precision, &sources, &time);
+        let fingerprint = fingerprint::of(&grid, &declaration, &setup, precision, &sources, &inflows, &time);
         let name = schedule::name(&document, file.name.as_deref(), path)?;
         let overrides = overrides.iter().filter(|text| overrides::enters_physics(text)).cloned().collect();
         Ok(Job {
@@ -242,6 +251,7 @@ impl Job {
             setup,
             precision,
             sources,
+            inflows,
             time,
             checkpoint,
             images,
@@ -328,6 +338,7 @@ fn setup(grid: &Grid, time: &Time, parameters: BTreeMap<String, Value>, sources:
         parameters,
         given: sources.iter().map(fields::given).collect(),
         degrees: grid.units == Units::Degrees,
+        speed: time.speed_max,
     }
 }
 
@@ -351,6 +362,14 @@ impl Source {
             }
             Source::Formula(formula) => formula.fill(grid, region, out),
             Source::File(input) => input.fill(grid, region, out),
+            Source::Latitude(value) => {
+                let width = region.extent[AXES - 1].max(1);
+                for ([_, _, latitude], cells) in region.rows().zip(out.chunks_exact_mut(width)) {
+                    let at = grid.coordinate(AXES - 2, latitude);
+                    cells.fill(T::of(value(at, grid.spacing[AXES - 2])));
+                }
+                Ok(())
+            }
         }
     }
 }

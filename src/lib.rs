@@ -34,8 +34,8 @@
 //! temperature.fill(&job.grid, &whole, &mut values)?;
 //! let own = fields.layout().own();
 //! fields.write(0, &own, &values);
-//! for _ in 0..job.time.steps {
-//!     engine.advance(&mut fields, 1);
+//! for step in 0..job.time.steps {
+//!     engine.advance(&mut fields, step..step + 1);
 //! }
 //! fields.read(0, &own, &mut values);
 //! assert_eq!(values.iter().sum::<f64>(), 400.0);

@@ -176,7 +176,7 @@ fn help_is_short_and_gives_examples() {
     let here = Path::new(".");
     let (code, out, _) = ringfort(here, &["--help"]);
     assert!(code == 0 && out.contains("85  stopped early") && out.lines().count() < 40, "{out}");
-    for command in ["run", "restart", "check", "checkpoint", "render", "kernels", "schema"] {
+    for command in ["run", "restart", "datacenter", "check", "checkpoint", "render", "kernels", "schema"] {
         assert!(out.contains(&format!("\n  {command} ")), "{out}");
         let (code, help, _) = ringfort(here, &[command, "--help"]);
         assert!(code == 0 && help.contains("Examples:\n  ringfort "), "{help}");
@@ -188,10 +188,14 @@ fn help_is_short_and_gives_examples() {
 #[test]
 fn commands_that_come_later_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for later in [&["plan", "job.toml"][..], &["datacenter", "run", "job.toml"], &["bench", "heat", "--json"]] {
+    for later in [&["plan", "job.toml"][..], &["compare", "job.toml"], &["bench", "heat", "--json"]] {
         let (code, _, err) = ringfort(folder.path(), later);
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(&format!("ringfort {} is not yet supported", later[0])), "{err}");
+    }
+    for later in ["query", "log"] {
+        let (code, _, err) = ringfort(folder.path(), &["datacenter", later, "out"]);
+        assert!(code == 2 && err.contains(&format!("ringfort datacenter {later} is not yet supported")), "{err}");
     }
     let (code, _, err) = ringfort(folder.path(), &["chek", "job.toml"]);
     assert!(code == 2 && err.contains("did you mean check?"), "{err}");

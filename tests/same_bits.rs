@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, Variant, text, variants};
+use common::jobs::{self, BEYOND, Variant, text, variants, waters};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -102,8 +102,7 @@ fn steps_in_force<T: Bits>(case: &Case<T>, variant: Variant, layout: &Layout) ->
         let largest = grid.points[axis].div_ceil(parts);
         let smallest = grid.points[axis].checked_sub(largest * (parts - 1)).filter(|&cells| cells > 0)?;
         if parts > 1 || grid.periodic(axis) {
-            let radius = if axis == 3 { variant.last_radius() } else { 1 };
-            steps = steps.min(smallest / radius);
+            steps = steps.min(smallest / variant.radius(axis == 3));
         }
     }
     (steps > 0).then_some(steps)
@@ -145,6 +144,21 @@ fn two_axes() {
         }
     }
     tally.print("two axes, all pairs of boundaries", 10_000);
+}
+
+#[test]
+fn water() {
+    let mut tally = Tally::default();
+    for (at, points) in [[1, 9], [5, 12], [13, 20]].into_iter().enumerate() {
+        for (low, first) in BEYOND.into_iter().enumerate() {
+            for (high, last) in BEYOND.into_iter().enumerate() {
+                let turn = at + 3 * low + high;
+                let variant = waters()[turn % 4];
+                tally.job((&points, &[first, last]), variant, (low + high) % 2 == 0, &[1 + turn % 5]);
+            }
+        }
+    }
+    tally.print("water on two axes, all pairs of boundaries", 2_000);
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn check<T: Bits>(points: &[usize], precision: &str, most: usize) -> usize {
     let mut done = 0;
     for (number, parts) in all_parts(points.len(), most).into_iter().enumerate() {
         let last = |points: usize, parts: usize| points.saturating_sub(points.div_ceil(parts) * (parts - 1));
-        if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < VARIANT.last_radius()) {
+        if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < VARIANT.radius(true)) {
             continue;
         }
         let way = Way { threads: 1 + number % 2, steps_per_exchange: 1 + number % 4, ..Way::on(&parts) };

@@ -56,6 +56,7 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::Heat { .. } => ["temperature", "diffusivity", "temperature"],
         // A derived field.
         Variant::Relay { .. } => ["pressure", "stiffness", "energy"],
+        Variant::Water { .. } => ["depth", "bed", "surface"],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =
@@ -181,7 +182,7 @@ fn check<T: Bits>(points: &[usize], variant: Variant, most: usize) -> usize {
     for (number, parts) in all_parts(points.len(), most).into_iter().enumerate() {
         // Cells of the last part: none if there are too many parts.
         let last = |points: usize, parts: usize| points.saturating_sub(points.div_ceil(parts) * (parts - 1));
-        if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < variant.last_radius()) {
+        if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < variant.radius(true)) {
             continue;
         }
         let way = Way { parts, threads: 1 + number % 3, steps_per_exchange: 1 + number % 5, steps: LAST };

@@ -35,7 +35,8 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// Slot of the field called `name`.
+    /// Slot of the field called `name`; of two, the first one (a start field may share its name with a derived one, which
+    /// stands before it).
     #[must_use]
     pub fn slot(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
@@ -124,6 +125,12 @@ pub struct Field {
     pub stands_for: Option<usize>,
     /// Axes along which its points lie half a cell beyond the cell centres.
     pub half: [bool; 4],
+    /// For coefficients that no job gives: on grids in degrees the value is this function of latitude and spacing along it,
+    /// both in degrees; on grids in metres the field is absent.
+    pub of_latitude: Option<fn(f64, f64) -> f64>,
+    /// True if a job may give its value beyond open sides as a function of time, of which [`crate::Stencil::inflow`] makes
+    /// components.
+    pub inflow: bool,
 }
 
 impl Field {
@@ -142,6 +149,8 @@ impl Field {
             mirror: [Mirror::Even; 4],
             stands_for: None,
             half: [false; 4],
+            of_latitude: None,
+            inflow: false,
         }
     }
 
@@ -161,6 +170,18 @@ impl Field {
     #[must_use]
     pub fn at_least(self, least: f64) -> Self {
         Self { least, ..self }
+    }
+
+    /// The same, computed from latitude (and the spacing along it) instead of given in the job.
+    #[must_use]
+    pub fn of_latitude(self, value: fn(f64, f64) -> f64) -> Self {
+        Self { of_latitude: Some(value), ..self }
+    }
+
+    /// The same, which may flow in through open sides.
+    #[must_use]
+    pub fn inflow(self) -> Self {
+        Self { inflow: true, ..self }
     }
 
     /// The same, mirrored with opposite sign by walls across `axis`.
@@ -227,6 +248,9 @@ pub struct Setup {
     pub given: Vec<Given>,
     /// True if the axes are latitude and longitude in degrees.
     pub degrees: bool,
+    /// Largest speed that the job expects, in m/s; 0 where it does not say. A rate that depends on the state counts at least
+    /// this speed everywhere.
+    pub speed: f64,
 }
 
 impl Setup {

@@ -8,9 +8,11 @@
 mod declare;
 pub mod heat;
 mod lane;
+pub mod shallow_water;
 mod stencil;
 
 pub use declare::{Declaration, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value};
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};
+pub use shallow_water::ShallowWater;
 pub use stencil::{Build, Cell, Kernel, Near, Stencil};

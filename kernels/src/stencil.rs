@@ -62,6 +62,19 @@ pub trait Stencil<const AXES: usize>: Send + Sync + 'static {
         let _ = cell;
     }
 
+    /// Share of the time step that has gone by in what stage `stage` reads: 0 where it reads the state before the step. Tells
+    /// the time of what flows in.
+    fn clock(&self, stage: usize) -> f64 {
+        let _ = stage;
+        0.0
+    }
+
+    /// Components beyond an open side where field `slot` flows in with value `value`. Own point only: it holds what the
+    /// nearest point inside does.
+    fn inflow<L: Lane>(&self, slot: usize, value: L, cell: &mut impl Cell<L, AXES>) {
+        let _ = (slot, value, cell);
+    }
+
     /// Field of role [`crate::Role::Derived`] in slot `slot`, from components and coefficients. Own point only.
     fn derive<L: Lane>(&self, slot: usize, cell: &impl Near<L, AXES>) -> L {
         let _ = (slot, cell);

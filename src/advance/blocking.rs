@@ -48,7 +48,7 @@ impl<T: Real> Engine<T> {
 
     /// The tiles in which blocks of `extent` cells take `steps` steps in one pass, if they do.
     pub(super) fn blocks(&self, extent: [usize; AXES], steps: usize) -> Option<Tiling> {
-        let possible = steps > 1 && self.edges.first() < AXES - 1;
+        let possible = steps > 1 && self.edges.first() < AXES - 1 && self.inflows.0.is_empty();
         let bytes = extent.iter().product::<usize>() * T::BYTES;
         match self.blocking {
             Blocking::Tiles(tiling) if possible => Some(tiling),

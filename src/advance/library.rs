@@ -2,7 +2,7 @@
 //!
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
-use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Setup};
+use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Setup, ShallowWater};
 
 use super::program::{Compile, Program};
 use crate::job::Catalog;
@@ -70,7 +70,7 @@ pub struct Library {
 }
 
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&Heat] };
+pub static SHIPPED: Library = Library { kernels: &[&Heat, &ShallowWater] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

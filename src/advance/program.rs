@@ -5,7 +5,7 @@
 
 use std::marker::PhantomData;
 
-use ringfort_kernels::{Build, Near, Real, Stencil};
+use ringfort_kernels::{Build, Cell, Near, Real, Stencil};
 
 use super::footprint::Footprint;
 use super::lanes::{Simd, Vector};
@@ -45,6 +45,13 @@ pub trait Program<T: Real>: Send + Sync {
     /// touches what is written while this runs.
     #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
     unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span);
+
+    /// Share of the time step that has gone by in what `stage` reads.
+    fn clock(&self, stage: usize) -> f64;
+
+    /// Lets field `slot` flow in with `value` at the cells of `span`, which lie beyond a side. `standing` says which slot
+    /// holds the present value of which.
+    fn inflow(&self, slot: usize, value: T, fields: &mut Fields<T>, span: &Span, standing: &[usize]);
 
     /// Rates of the cells of `span` that bound the time step, in memory order.
     fn rates(&self, fields: &Fields<T>, span: &Span, out: &mut [T]);
@@ -169,6 +176,19 @@ impl<S: Stencil<D>, T: Vectors, const D: usize> Program<T> for Compiled<S, T, D>
         }
     }
 
+    fn clock(&self, stage: usize) -> f64 {
+        self.stencil.clock(stage)
+    }
+
+    fn inflow(&self, slot: usize, value: T, fields: &mut Fields<T>, span: &Span, standing: &[usize]) {
+        span.each_row(|row| {
+            for x in span.low[3]..span.high[3] {
+                let mut cell = Beyond { fields, cell: [row[0], row[1], row[2], x], standing };
+                self.stencil.inflow::<T>(slot, value, &mut cell);
+            }
+        });
+    }
+
     fn rates(&self, fields: &Fields<T>, span: &Span, out: &mut [T]) {
         pointwise(fields, span, out, |cell| self.stencil.rate::<T>(cell));
     }
@@ -201,5 +221,26 @@ impl<T: Real, const D: usize> Near<T, D> for Own<'_, T> {
     fn at(&self, slot: usize, offset: [isize; D]) -> T {
         assert!(offset == [0; D], "a pointwise function reads its own point only");
         self.fields.value(slot, self.cell)
+    }
+}
+
+/// Reads and writes a point beyond a side.
+struct Beyond<'a, T: Real> {
+    fields: &'a mut Fields<T>,
+    cell: [isize; AXES],
+    standing: &'a [usize],
+}
+
+impl<T: Real, const D: usize> Near<T, D> for Beyond<'_, T> {
+    fn at(&self, slot: usize, offset: [isize; D]) -> T {
+        assert!(offset == [0; D], "an inflow reads its own point only");
+        self.fields.value(self.standing[slot], self.cell)
+    }
+}
+
+impl<T: Real, const D: usize> Cell<T, D> for Beyond<'_, T> {
+    fn set(&mut self, slot: usize, value: T) {
+        let high = self.cell.map(|index| index + 1);
+        self.fields.write(self.standing[slot], &Span { low: self.cell, high }, &[value]);
     }
 }

@@ -74,7 +74,7 @@ fn show(declaration: &Declaration, axes: usize) -> String {
     let parameters: Vec<_> = declaration.parameters.iter().map(parameter).collect();
     text.push_str(&table(&parameters));
     text.push_str("\nfields:\n");
-    let fields: Vec<_> = declaration.fields.iter().filter(|field| shown(field.role)).map(field).collect();
+    let fields: Vec<_> = declaration.fields.iter().filter(|field| shown(field)).map(field).collect();
     text.push_str(&table(&fields));
     text
 }
@@ -117,8 +117,8 @@ fn field(field: &Field) -> [String; 4] {
     [field.name.to_owned(), format!("[{}]", field.unit), kind, field.about.to_owned()]
 }
 
-fn shown(role: Role) -> bool {
-    !matches!(role, Role::Prepared | Role::Scratch)
+fn shown(field: &Field) -> bool {
+    !matches!(field.role, Role::Prepared | Role::Scratch) && field.of_latitude.is_none()
 }
 
 /// Rows in columns, or `none`.
@@ -146,7 +146,7 @@ mod tests {
             for axes in fewest..=most {
                 let declaration = SHIPPED.declare(name, axes).unwrap();
                 let text = show(&declaration, axes);
-                for field in declaration.fields.iter().filter(|field| shown(field.role)) {
+                for field in declaration.fields.iter().filter(|field| shown(field)) {
                     assert!(text.contains(field.about), "{text}");
                 }
                 assert!(text.contains(declaration.equation) && text.contains(declaration.bound), "{text}");

@@ -163,8 +163,7 @@ impl Machine {
         let mut part = self.storage::<T>(block, state)?;
         if to > from {
             let shells: Vec<(usize, &[u8])> = shells.iter().map(|(of, value)| (of.0, &value.bytes()[..])).collect();
-            let steps = usize::try_from(to - from).map_err(Failure::usage)?;
-            part.advance(&shells, steps).map_err(|error| Failure::new(Exit::Damaged, error))?;
+            part.advance(&shells, from..to).map_err(|error| Failure::new(Exit::Damaged, error))?;
             if let Some(fault) = &self.fault
                 && fault.happens(Phase::Compute, to, block.0)
             {

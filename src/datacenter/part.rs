@@ -4,6 +4,7 @@
 //! holds a block's own cells, component after component, in memory order; a *shell* holds the cells within the halo's width
 //! of each cut, slab after slab, in each slab component after component.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -165,12 +166,12 @@ impl<T: Precise> Part<T> {
         bytes.into()
     }
 
-    /// Advances `steps` steps from the state, with the `shells` of all neighbours of the same step.
+    /// Takes steps `steps`, counted from the job's start, from the state, with the `shells` of all neighbours of the same step.
     ///
     /// # Errors
     ///
     /// [`PartError`] if a shell is missing or not what that neighbour shows.
-    pub fn advance(&mut self, shells: &[(usize, &[u8])], steps: usize) -> Result<(), PartError> {
+    pub fn advance(&mut self, shells: &[(usize, &[u8])], steps: Range<u64>) -> Result<(), PartError> {
         let cuts = &self.whole.cuts;
         for beyond in &self.beyond {
             let owner = owner(cuts, &beyond.cells);

@@ -48,7 +48,21 @@ pub(super) fn grid(document: &Document, given: &schema::Grid) -> Result<Grid, Jo
             return Err(document.wrong(&["grid", "spacing"], problem));
         }
     }
+    check_latitudes(document, &grid)?;
     Ok(grid)
+}
+
+/// Cells in degrees lie between the poles.
+fn check_latitudes(document: &Document, grid: &Grid) -> Result<(), JobError> {
+    let axis = AXES - 2;
+    let half = 0.5 * grid.spacing[axis];
+    let (south, north) = (grid.origin[axis] - half, grid.coordinate(axis, grid.points[axis] - 1) + half);
+    // Spacings such as 1/3 do not add up exactly.
+    if grid.units == Units::Degrees && (south < -90.0 - 1e-6 || north > 90.0 + 1e-6) {
+        let problem = format!("cells reach from latitude {south} to {north}; they must lie within -90 to 90");
+        return Err(document.wrong(&["grid", "origin"], problem));
+    }
+    Ok(())
 }
 
 fn points(document: &Document, given: &[u64]) -> Result<Extents, JobError> {
@@ -196,7 +210,8 @@ impl Seen<'_> {
 /// Names of the fields that have values to look at.
 pub(super) fn shown(declaration: &Declaration) -> impl Iterator<Item = &'static str> {
     let seen = |role| matches!(role, Role::Component | Role::Coefficient | Role::Derived);
-    declaration.fields.iter().filter(move |field| seen(field.role)).map(|field| field.name)
+    let own = |field: &&ringfort_kernels::Field| field.of_latitude.is_none();
+    declaration.fields.iter().filter(own).filter(move |field| seen(field.role)).map(|field| field.name)
 }
 
 /// Checks that field `slot` has values in this job.

@@ -23,10 +23,8 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Keys whose features come later: the table they stand in (`*` for any name) and the key.
 const LATER: &[(&[&str], &str)] = &[
     (&[], "source"),
-    (&[], "inflow"),
     (&["checkpoint"], "mtbf"),
     (&["torus"], "machine"),
-    (&["time"], "speed_max"),
     (&["fields", "*"], "checkpoint"),
     (&["fields", "*"], "field"),
 ];

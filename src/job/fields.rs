@@ -10,7 +10,7 @@ use super::error::{JobError, Mistake};
 use super::formula::Formula;
 use super::input::{Input, InputError};
 use super::{Precision, Source, schema};
-use crate::grid::Grid;
+use crate::grid::{Grid, Units};
 
 /// What reading fields needs.
 pub(super) struct Reader<'a> {
@@ -27,12 +27,12 @@ pub(super) fn given(source: &Option<Source>) -> Given {
     match source {
         None => Given::Absent,
         Some(Source::Number(value)) => Given::Number(*value),
-        Some(Source::Formula(_) | Source::File(_)) => Given::Varying,
+        Some(Source::Formula(_) | Source::File(_) | Source::Latitude(_)) => Given::Varying,
     }
 }
 
-fn may_be_given(role: Role) -> bool {
-    matches!(role, Role::Component | Role::Coefficient | Role::Start)
+fn may_be_given(field: &Field) -> bool {
+    matches!(field.role, Role::Component | Role::Coefficient | Role::Start) && field.of_latitude.is_none()
 }
 
 impl Reader<'_> {
@@ -43,19 +43,20 @@ impl Reader<'_> {
         }
         let fields = &self.declaration.fields;
         let starts = fields.iter().any(|field| field.role == Role::Start && given.contains_key(field.name));
-        let source = |field: &Field| match given.get(field.name) {
-            Some(value) => self.source(field, value).map(Some),
-            None => self.absent(field, starts),
+        let source = |field: &Field| match (field.of_latitude, given.get(field.name)) {
+            (Some(value), _) => Ok((self.grid.units == Units::Degrees).then_some(Source::Latitude(value))),
+            (None, Some(value)) if may_be_given(field) => self.source(field, value).map(Some),
+            (None, _) => self.absent(field, starts),
         };
         fields.iter().map(source).collect()
     }
 
     fn check_name(&self, name: &str) -> Result<(), JobError> {
         let fields = &self.declaration.fields;
-        if fields.iter().any(|field| field.name == name && may_be_given(field.role)) {
+        if fields.iter().any(|field| field.name == name && may_be_given(field)) {
             return Ok(());
         }
-        let known = fields.iter().filter(|field| may_be_given(field.role)).map(|field| field.name.to_owned());
+        let known = fields.iter().filter(|field| may_be_given(field)).map(|field| field.name.to_owned());
         let span = self.document.key(&["fields", name]);
         let table = format!("[fields] of {}", self.declaration.name);
         if fields.iter().any(|field| field.name == name) {

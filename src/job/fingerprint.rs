@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use ringfort_kernels::{Declaration, Setup, Value};
 
-use super::{Precision, Source, Time, TimeStep};
+use super::{Inflow, Precision, Source, Time, TimeStep};
 use crate::grid::Grid;
 
 /// BLAKE3 over one line per fact.
@@ -16,6 +16,7 @@ pub(super) fn of(
     setup: &Setup,
     precision: Precision,
     sources: &[Option<Source>],
+    inflows: &[Inflow],
     time: &Time,
 ) -> [u8; 32] {
     let mut text = String::from("ringfort physics 1\n");
@@ -35,6 +36,11 @@ pub(super) fn of(
             line(field.name, self::source(source));
         }
     }
+    for inflow in inflows {
+        let series: Vec<f64> = inflow.series().iter().flat_map(|&(time, value)| [time, value]).collect();
+        let (axis, side, slot) = (inflow.axis, inflow.side, inflow.slot);
+        line("inflow", format!("axis {axis} {side:?} {} {}", declaration.fields[slot].name, bits(&series)));
+    }
     line(
         "dt",
         match time.step {
@@ -42,6 +48,9 @@ pub(super) fn of(
             TimeStep::Courant(share) => format!("courant {}", bits(&[share])),
         },
     );
+    if time.speed_max > 0.0 {
+        line("speed_max", bits(&[time.speed_max]));
+    }
     *blake3::hash(text.as_bytes()).as_bytes()
 }
 
@@ -57,6 +66,7 @@ fn source(source: &Source) -> String {
     match source {
         Source::Number(number) => format!("number {}", bits(&[*number])),
         Source::Formula(formula) => format!("formula {:?}", formula.text()),
+        Source::Latitude(_) => "of the latitude".to_owned(),
         Source::File(input) => {
             let values = input.values().map_or("none".to_owned(), bits);
             format!("file {} start {:?} values {values}", input.hash(), input.start())

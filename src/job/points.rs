@@ -101,7 +101,7 @@ mod tests {
         for (at, expected) in [(9.75, Some(0)), (10.2, Some(0)), (10.25, Some(1)), (11.75, Some(3)), (11.8, None)] {
             assert_eq!(nearest(&wall, 3, false, at).ok().map(|found| found.0), expected, "{at}");
         }
-        for (at, expected) in [(9.75, 0), (10.2, 0), (10.74, 0), (10.8, 1), (11.75, 3)] {
+        for (at, expected) in [(9.75, 0), (10.2, 0), (10.49, 0), (10.74, 1), (11.75, 3)] {
             assert_eq!(nearest(&wall, 3, true, at), Ok((expected, false)), "{at}");
         }
         for (at, expected) in [

@@ -66,10 +66,6 @@ pub(super) fn time(document: &Document, given: &schema::Time, declaration: &Decl
             return Err(document.wrong(&["time", "courant"], "both dt and courant are given; remove one of them"));
         }
         (Some(dt), None) => TimeStep::Seconds(positive("dt", dt)?),
-        (None, Some(_)) if declaration.rate_of_state => {
-            let what = format!("courant for the kernel {}, whose bound depends on the state,", declaration.name);
-            return Err(document.later(&["time", "courant"], what));
-        }
         (None, Some(courant)) => TimeStep::Courant(positive("courant", courant)?),
         (None, None) => match declaration.default_dt {
             Some(dt) => TimeStep::Seconds(dt),
@@ -79,7 +75,8 @@ pub(super) fn time(document: &Document, given: &schema::Time, declaration: &Decl
             }
         },
     };
-    let time = Time { steps: given.steps, step };
+    let speed_max = speed_max(document, given, declaration)?;
+    let time = Time { steps: given.steps, step, speed_max };
     #[allow(clippy::cast_precision_loss, reason = "at most 2^53 steps")]
     if let TimeStep::Seconds(dt) = step
         && !(given.steps as f64 * dt).is_finite()
@@ -87,6 +84,27 @@ pub(super) fn time(document: &Document, given: &schema::Time, declaration: &Decl
         return Err(document.wrong(&["time", "dt"], "the time of the last step overflows; use a smaller dt"));
     }
     Ok(time)
+}
+
+/// The largest speed to expect; 0 where none is needed.
+fn speed_max(document: &Document, given: &schema::Time, declaration: &Declaration) -> Result<f64, JobError> {
+    let path = ["time", "speed_max"];
+    match (given.speed_max, given.courant.is_some() && declaration.rate_of_state) {
+        (None, false) => Ok(0.0),
+        (None, true) => {
+            let remedy = format!(
+                "the bound of the kernel {} depends on the state, so a Courant number needs the largest speed to expect, in m/s",
+                declaration.name,
+            );
+            Err(document.missing(&path, remedy))
+        }
+        (Some(_), false) => {
+            let problem = "it goes with courant and a kernel whose bound depends on the state only; remove it";
+            Err(document.wrong(&path, problem))
+        }
+        (Some(speed), true) if speed.is_finite() && speed >= 0.0 => Ok(speed),
+        (Some(speed), true) => Err(document.wrong(&path, format!("{speed} is no speed; give a number, at least 0"))),
+    }
 }
 
 /// Checkpoints; a count that is raised leaves a note in `notes`.

@@ -21,6 +21,9 @@ pub(super) struct File {
     /// Components and coefficients, by the kernel's names: a number, a formula or a file each.
     #[serde(default)]
     pub(super) fields: BTreeMap<String, Field>,
+    /// What flows in through open sides of the grid.
+    #[serde(default)]
+    pub(super) inflow: Vec<Inflow>,
     /// Steps and time step.
     pub(super) time: Time,
     /// When to checkpoint and how many to keep.
@@ -187,6 +190,21 @@ pub(super) struct Time {
     pub(super) dt: Option<f64>,
     /// Time step as a share of the kernel's bound.
     pub(super) courant: Option<f64>,
+    /// With courant, for a kernel whose bound depends on the state: the largest speed to expect, in m/s. The bound is taken
+    /// at the start, with this speed (or the speed there, where that is larger) at every point.
+    pub(super) speed_max: Option<f64>,
+}
+
+/// A field's value beyond an open side of the grid, as a function of time; for kernels that take it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inflow {
+    /// The side, such as "x-low" or "lat-high".
+    pub(super) side: String,
+    /// Name of the field.
+    pub(super) field: String,
+    /// Times in seconds and values: a .npy of shape (n, 2), or CSV with a header and two columns; linear in between.
+    pub(super) file: String,
 }
 
 /// When to checkpoint and how many to keep.

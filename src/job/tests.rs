@@ -50,7 +50,7 @@ fn defaults_are_filled_in() {
     assert_eq!(job.name, "pond");
     assert_eq!((job.grid.axes, job.grid.points), (2, [1, 1, 4, 6]));
     assert_eq!(job.setup.spacing, [1.0, 1.0]);
-    assert_eq!(job.time, Time { steps: 3, step: TimeStep::Seconds(1.0) });
+    assert_eq!(job.time, Time { steps: 3, step: TimeStep::Seconds(1.0), speed_max: 0.0 });
     assert_eq!(job.checkpoint, Checkpoint { every: None, keep: 3 });
     assert_eq!(job.torus, Torus { ranks: None, steps_per_exchange: 1, deadline_s: 600.0 });
     assert_eq!(job.setup.number("gravity"), 9.81);
@@ -102,7 +102,7 @@ fn overrides_enter_text_and_physics() {
     let set = ["kernel.gravity=1.62", "time.steps=9", "kernel.flux=roe", "torus.ranks=[2, 1]", "time.dt=0.5"];
     let with = job(POND, &set).unwrap();
     assert_eq!(with.setup.number("gravity"), 1.62);
-    assert_eq!(with.time, Time { steps: 9, step: TimeStep::Seconds(0.5) });
+    assert_eq!(with.time, Time { steps: 9, step: TimeStep::Seconds(0.5), speed_max: 0.0 });
     assert_eq!(with.torus.ranks, Some(vec![2, 1]));
     assert_eq!(with.overrides, ["kernel.gravity=1.62", "kernel.flux=roe", "time.dt=0.5"]);
     assert_eq!(with.text, POND);

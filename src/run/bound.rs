@@ -63,8 +63,11 @@ pub fn engine<T: Precise>(
 ) -> Result<Engine<T>, Failure> {
     let setup = Setup { dt, ..job.setup.clone() };
     let program = T::program(kernel, &setup).map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
-    Engine::new(program, job.declaration.clone(), job.setup.given.clone(), (&job.grid, block), threads)
-        .map_err(|error| Failure::new(Exit::Usage, error))
+    let mut engine =
+        Engine::new(program, job.declaration.clone(), job.setup.given.clone(), (&job.grid, block), threads)
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
+    engine.set_inflows(job.inflows.clone(), dt);
+    Ok(engine)
 }
 
 /// The largest rate at the job's start, from the values that it depends on: a job whose rate is the same everywhere is not

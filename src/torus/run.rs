@@ -279,7 +279,7 @@ impl<T: Precise> Running<'_, T> {
             self.request.signals.agreed();
         }
         self.happens(Phase::Exchange, round.start);
-        let waited = self.session.advance(peers, round.steps())?;
+        let waited = self.session.advance(peers, round.start..round.end)?;
         self.step = round.end;
         self.spent.halo += waited;
         self.spent.compute += clock::now().duration_since(began).as_secs_f64() - waited;

@@ -3,6 +3,8 @@
 //! Input: job, layout, peers. Output: fields at a step, advanced round by round. Invariant: what a rank computes is the
 //! restriction of the global state to its block, whatever the layout.
 
+use std::ops::Range;
+
 use ringfort_kernels::{Declaration, Given, Role};
 
 use super::agree::agree;
@@ -138,12 +140,12 @@ impl<T: Precise> Session<T> {
         self.halo.start(peers, &mut self.fields);
     }
 
-    /// Advances `steps` steps while the halo that was started arrives; returns the seconds spent waiting for it.
+    /// Takes steps `steps`, counted from the job's start, while the halo that was started arrives; returns the seconds spent waiting for it.
     ///
     /// # Errors
     ///
     /// [`PeerError`] if a peer is late or lost.
-    pub fn advance<P: Peers + ?Sized>(&mut self, peers: &mut P, steps: usize) -> Result<f64, PeerError> {
+    pub fn advance<P: Peers + ?Sized>(&mut self, peers: &mut P, steps: Range<u64>) -> Result<f64, PeerError> {
         let mut arrival = OnItsWay { halo: &mut self.halo, peers, waited: 0.0 };
         self.engine.advance_while(&mut self.fields, steps, &mut arrival)?;
         Ok(arrival.waited)

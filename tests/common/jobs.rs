@@ -4,12 +4,12 @@ use std::path::Path;
 
 use ringfort::advance::library::Library;
 use ringfort::job::Job;
-use ringfort_kernels::Heat;
+use ringfort_kernels::{Heat, ShallowWater};
 
 use super::relay::Relay;
 
 /// The kernels that tests run.
-pub static LIBRARY: Library = Library::new(&[&Heat, &Relay { steady: false }, &Relay { steady: true }]);
+pub static LIBRARY: Library = Library::new(&[&Heat, &ShallowWater, &Relay { steady: false }, &Relay { steady: true }]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -40,9 +40,17 @@ pub enum Variant {
     Heat { varying: bool, perfusion: Option<bool> },
     /// Stiffness varies or is one number; components are given or come from a start field.
     Relay { varying: bool, start: bool },
+    /// On a plane or on a sphere; depth is given, or the surface, which leaves some land dry. On two axes only.
+    Water { degrees: bool, surface: bool },
 }
 
-/// All variants of both kernels.
+/// All variants of `shallow-water`.
+pub fn waters() -> Vec<Variant> {
+    let water = |degrees, surface| Variant::Water { degrees, surface };
+    vec![water(false, true), water(true, false), water(true, true), water(false, false)]
+}
+
+/// All variants of the kernels that run on any number of axes.
 pub fn variants() -> Vec<Variant> {
     let mut all = Vec::new();
     for varying in [false, true] {
@@ -57,17 +65,33 @@ pub fn variants() -> Vec<Variant> {
 }
 
 impl Variant {
-    /// Cells that one step reads along the last axis; along the others it reads one.
-    pub fn last_radius(self) -> usize {
+    /// Cells that one step reads along the last axis or along the others.
+    pub fn radius(self, last: bool) -> usize {
         match self {
-            Variant::Heat { .. } => 1,
-            Variant::Relay { .. } => 3,
+            Variant::Relay { .. } if last => 3,
+            Variant::Heat { .. } | Variant::Relay { .. } => 1,
+            Variant::Water { .. } => 4,
+        }
+    }
+
+    fn degrees(self) -> bool {
+        matches!(self, Variant::Water { degrees: true, .. })
+    }
+
+    /// Lines for `[kernel]`: slow waves, on a sphere where a degree is about a metre.
+    fn parameters(self) -> &'static str {
+        match self {
+            Variant::Water { .. } => "gravity = 0.5\nmanning = 0.1\ncoriolis = 0.3\nradius = 57.3\n",
+            Variant::Heat { .. } | Variant::Relay { .. } => "",
         }
     }
 
     fn fields(self, axes: usize) -> (&'static str, String) {
         // A wave that no symmetry of the grid maps to itself.
-        let phase = ["1.3*x", "0.7*y", "1.9*z", "0.4*w"][..axes].join(" + ");
+        let names = if self.degrees() { ["lon", "lat", "", ""] } else { ["x", "y", "z", "w"] };
+        let phases: Vec<String> =
+            [1.3, 0.7, 1.9, 0.4].iter().zip(names).take(axes).map(|(k, name)| format!("{k}*{name}")).collect();
+        let phase = phases.join(" + ");
         let wave = |base: f64, size: f64, shift: f64| {
             format!("{{ formula = \"{base} + {size}*sin({phase} + {shift}) + 0.01*cos(11*({phase}))\" }}")
         };
@@ -90,6 +114,14 @@ impl Variant {
                 };
                 ("relay", format!("stiffness = {stiffness}\n{components}"))
             }
+            Variant::Water { surface, .. } => {
+                let water = match surface {
+                    true => format!("surface = {}\n", wave(0.2, 0.1, 0.2)),
+                    false => format!("depth = {}\n", wave(0.6, 0.4, 0.9)),
+                };
+                let momentum = format!("momentum_x = {}\nmomentum_y = -0.1\n", wave(0.1, 0.1, 1.7));
+                ("shallow-water", format!("bed = {}\n{water}{momentum}", wave(0.0, 0.4, 2.1)))
+            }
         }
     }
 }
@@ -99,9 +131,10 @@ pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str
     let axes = points.len();
     let spacing = &[1.0, 1.25, 0.9, 1.1][4 - axes..];
     let (kernel, fields) = variant.fields(axes);
+    let (units, parameters) = (if variant.degrees() { "degrees" } else { "m" }, variant.parameters());
     format!(
-        "[grid]\npoints = {points:?}\nspacing = {spacing:?}\nboundary = [{}]\n\
-         [kernel]\nname = \"{kernel}\"\nprecision = \"{precision}\"\n\
+        "[grid]\npoints = {points:?}\nspacing = {spacing:?}\nboundary = [{}]\nunits = \"{units}\"\n\
+         [kernel]\nname = \"{kernel}\"\nprecision = \"{precision}\"\n{parameters}\
          [fields]\n{fields}[time]\nsteps = {steps}\ndt = 0.1\n",
         beyond.join(", ")
     )

@@ -10,7 +10,7 @@ use ringfort::job::{Job, Precision};
 use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
-use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Role, Setup};
+use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater};
 
 use super::jobs;
 use super::reference::{Global, Reference};
@@ -75,6 +75,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
     };
     match job.declaration.name {
         "heat" => Heat.build(&job.setup, reference).unwrap(),
+        "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
         name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
     }
 }
@@ -122,6 +123,7 @@ pub fn all_parts(axes: usize, most: usize) -> Vec<Vec<usize>> {
 fn kernel(job: &Job, simd: Simd) -> Box<dyn AnyKernel> {
     match job.declaration.name {
         "heat" => Box::new(On(Heat, simd)),
+        "shallow-water" => Box::new(On(ShallowWater, simd)),
         name => Box::new(On(Relay { steady: name == "steady-relay" }, simd)),
     }
 }
@@ -163,7 +165,7 @@ fn walk<T: Bits>(
     while step < steps {
         let round = shape.steps_per_exchange.min(steps - step);
         session.start_exchange(peers);
-        session.advance(peers, round).unwrap();
+        session.advance(peers, step as u64..(step + round) as u64).unwrap();
         step += round;
         see(&mut session, step);
     }
