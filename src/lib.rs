@@ -78,7 +78,7 @@
 //! # What is not there
 //!
 //! - No adaptive time step, no mesh refinement, no implicit solves.
-//! - Probes, sources, inflows and Zarr outputs are refused by name until they work.
+//! - Point sources, and starts from another run's checkpoint, are refused by name until they work.
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 

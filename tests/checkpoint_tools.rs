@@ -159,6 +159,8 @@ fn prune_keeps_two_and_usage_errors_are_two() {
         &["list"],
         &["now", home],
         &["export", home],
+        &["export", home, "--field", "speed", "--out", "speed.csv"],
+        &["export", home, "--field", "sped", "--out", "sped.npy"],
     ] {
         let (code, _, err) = tool(args);
         assert_eq!(code, 2, "{args:?}: {err}");

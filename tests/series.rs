@@ -270,3 +270,29 @@ fn a_full_disk_is_told_and_what_is_missing_stays_out() {
     assert!(there[0] && !there[3] && !halves, "{there:?}");
     assert!(dir.join(format!("checkpoints/step-{LAST:010}/MANIFEST")).exists());
 }
+
+/// What `checkpoint export` computes of a checkpoint's components, in layers, is what the run computed.
+#[test]
+fn derived_fields_and_coefficients_come_back_from_components() {
+    let case = Case::<f64>::new(&job(&[7, 9, 11], "f64"));
+    let (job, grid) = (&case.job, &case.job.grid);
+    let kernel = LIBRARY.find(job.declaration.name).unwrap();
+    let state = case.states.last().unwrap();
+    let cut = |slot: usize, region: &Region| -> Vec<f64> {
+        let cells = region.rows().flat_map(|[w, z, y]| (region.start[3]..region.end(3)).map(move |x| [w, z, y, x]));
+        cells.map(|cell| state[slot][grid.region().offset(cell)]).collect()
+    };
+    for name in ["energy", "stiffness"] {
+        let slot = job.declaration.slot(name).unwrap();
+        for region in [grid.region(), Region { start: [0, 2, 0, 0], extent: [1, 3, 9, 11] }] {
+            let mut out = vec![0.0; region.cells()];
+            let mut read = |slot: usize, region: &Region, out: &mut [f64]| {
+                out.copy_from_slice(&cut(slot, region));
+                Ok(())
+            };
+            let derived = ringfort::run::derive::derive((job, kernel, 0.03), slot, &region, &mut read, &mut out);
+            derived.map_err(|failure| failure.report).unwrap();
+            assert!(out == cut(slot, &region), "{name} in {region:?}");
+        }
+    }
+}

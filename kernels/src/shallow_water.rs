@@ -215,11 +215,17 @@ impl<const SPHERE: bool> Water<SPHERE> {
             per_x = per_x * cell.here(SECANT);
             turning = turning * cell.here(SINE) + here.along * (L::of(self.curvature) * cell.here(TANGENT));
         }
-        let depth = (cell.here(from[0]) - dt * (per_y * y.mass + per_x * x.mass)).larger(L::of(0.0));
-        let (momentum_x, momentum_y) = (cell.here(from[1]), cell.here(from[2]));
+        let [depth, momentum_x, momentum_y] = self.here(cell, from);
+        let depth = (depth - dt * (per_y * y.mass + per_x * x.mass)).larger(L::of(0.0));
         let force_x = turning * momentum_y - (per_y * y.across + per_x * x.along);
         let force_y = -(turning * momentum_x) - (per_y * y.along + per_x * x.across);
         self.settle([depth, momentum_x + dt * force_x, momentum_y + dt * force_y])
+    }
+
+    /// Depth and momenta of the point itself. A job may start with momentum where it is dry.
+    #[inline(always)]
+    fn here<L: Lane>(&self, cell: &impl Near<L, 2>, from: [usize; 3]) -> [L; 3] {
+        self.settle([cell.here(from[0]), cell.here(from[1]), cell.here(from[2])])
     }
 
     /// The same water, at rest where it is too shallow to move.
@@ -264,10 +270,9 @@ impl<const SPHERE: bool> Stencil<2> for Water<SPHERE> {
         } else {
             let next = self.euler(cell, BETWEEN);
             let half = L::of(0.5);
-            let depth = half * (cell.here(DEPTH) + next[0]);
-            let x = half * (cell.here(MOMENTUM_X) + next[1]);
-            let y = half * (cell.here(MOMENTUM_Y) + next[2]);
-            let mut settled = self.settle([depth, x, y]);
+            let before = self.here(cell, STEP);
+            let (depth, x) = (half * (before[0] + next[0]), half * (before[1] + next[1]));
+            let mut settled = self.settle([depth, x, half * (before[2] + next[2])]);
             if self.friction > 0.0 {
                 settled = self.drag(settled);
             }

@@ -13,11 +13,13 @@ use super::run::{Ranks, ranks};
 use crate::advance::library::SHIPPED;
 use crate::exit::{Exit, Failure};
 use crate::grid::{AXES, Units};
-use crate::job::{Every, Image, Job, Precision, Reduce};
+use crate::job::{Every, Job, Precision};
 use crate::observe::record::Input;
 use crate::run::provenance::inputs;
 use crate::run::state::time;
 use crate::torus::preview::{Ask, Preview, checkpoints};
+
+mod views;
 
 /// Show what a run of a job would take, and what is wrong with it, without running.
 #[derive(Debug, clap::Args)]
@@ -54,7 +56,8 @@ pub struct Args {
 /// `memory`, `memory_available` (bytes; null: unknown); `checkpoint_bytes`, `checkpoint_files` (of each),
 /// `checkpoint_every` (null: at the end alone), `checkpoints` (number written; those that the clock asks for come on top),
 /// `checkpoints_kept`; `images` (`field`, `plane`, `every`, `count`, `colors`); `reduces` (`name`, `map`, `with`, `every`,
-/// `count`); `inputs` (`path`, `bytes`, `blake3`); `notes`.
+/// `count`); `probes` (`name`, `field`, `at` (coordinates of the point), `every`, `count`); `outputs` (`name`, `fields`,
+/// `every`, `stride`, `type`, `count`, `bytes` of each time); `inputs` (`path`, `bytes`, `blake3`); `notes`.
 ///
 /// # Errors
 ///
@@ -112,18 +115,10 @@ fn as_text(job: &Job, preview: &Preview, notes: &[&String]) -> String {
     layout(&mut page, job, preview);
     checkpoint(&mut page, job, preview);
     let more = |count: usize, what: &str| (count > LISTED).then(|| format!("and {} more {what}", count - LISTED));
-    for image in job.images.iter().take(LISTED) {
-        let plane: String = plane(job, image).iter().map(|cut| format!(" at {cut}")).collect();
-        let (every, count) = (plural(image.every, "step"), plural(pictures(job, image), "picture"));
-        page.line("image", &format!("{}{plane}, every {every}: {count}", image.field));
+    for (name, lines) in views::lines(job) {
+        lines.iter().take(LISTED).for_each(|line| page.line(name, line));
+        page.0.extend(more(lines.len(), &format!("{name}s")).map(|line| format!("{:LEFT$}{line}\n", "")));
     }
-    page.0.extend(more(job.images.len(), "images").map(|line| format!("{:LEFT$}{line}\n", "")));
-    for reduce in job.reduces.iter().take(LISTED) {
-        let (every, count) = (plural(reduce.every, "step"), plural(sums(job, reduce), "time"));
-        let (name, word, map) = (&reduce.name, reduce.with.word(), reduce.map.text());
-        page.line("reduce", &format!("{name}: {word} of {map}, every {every}: {count}"));
-    }
-    page.0.extend(more(job.reduces.len(), "reduces").map(|line| format!("{:LEFT$}{line}\n", "")));
     let inputs = inputs(job);
     for Input { path, bytes, blake3 } in inputs.iter().take(LISTED) {
         page.line("input", &format!("{path}, {}, blake3 {}", size(*bytes), &blake3[..16]));
@@ -191,28 +186,6 @@ fn checkpoint(page: &mut Page, job: &Job, preview: &Preview) {
 fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
     let grid = &job.grid;
     let cuts = &preview.shape.cuts;
-    let images: Vec<Value> = job
-        .images
-        .iter()
-        .map(|image| {
-            json!({
-                "field": image.field,
-                "plane": plane(job, image),
-                "every": image.every,
-                "count": pictures(job, image),
-                "colors": image.colors,
-            })
-        })
-        .collect();
-    let reduce = |reduce: &Reduce| {
-        json!({
-            "name": reduce.name,
-            "map": reduce.map.text(),
-            "with": reduce.with.word(),
-            "every": reduce.every,
-            "count": sums(job, reduce),
-        })
-    };
     let every = job.checkpoint.every.map(|every| match every {
         Every::Steps(steps) => plural(steps, "step"),
         Every::Seconds(seconds) => format!("{seconds} s"),
@@ -249,8 +222,10 @@ fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
         "checkpoint_every": every,
         "checkpoints": checkpoints(job),
         "checkpoints_kept": job.checkpoint.keep,
-        "images": images,
-        "reduces": job.reduces.iter().map(reduce).collect::<Vec<_>>(),
+        "images": views::images(job),
+        "reduces": views::reduces(job),
+        "probes": views::probes(job),
+        "outputs": views::outputs(job),
         "inputs": inputs(job),
         "notes": notes,
     })
@@ -272,23 +247,6 @@ fn precision(job: &Job) -> &'static str {
         Precision::F32 => "f32",
         Precision::F64 => "f64",
     }
-}
-
-/// The cuts of `image`, each as `z=0.5`.
-fn plane(job: &Job, image: &Image) -> Vec<String> {
-    let cut =
-        |&(axis, index): &(usize, usize)| format!("{}={}", job.grid.name(axis), six(job.grid.coordinate(axis, index)));
-    image.plane.iter().map(cut).collect()
-}
-
-/// Number of pictures of `image`: one at step 0, then at multiples.
-fn pictures(job: &Job, image: &Image) -> u64 {
-    job.time.steps / image.every + 1
-}
-
-/// Number of steps that `reduce` is computed at: step 0, then multiples.
-fn sums(job: &Job, reduce: &Reduce) -> u64 {
-    job.time.steps / reduce.every + 1
 }
 
 /// Names on the left, values on the right, wrapped.

@@ -25,8 +25,10 @@ use crate::run::signal::Signals;
 
 /// Run a job on workers that may come, go and be lost.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ringfort datacenter run job.toml --workers 4\n  ringfort datacenter status out/job\n  \
-    ringfort datacenter worker out/job")]
+#[command(
+    after_help = "Examples:\n  ringfort datacenter run job.toml --workers 4\n  ringfort datacenter status out/job\n  \
+    ringfort datacenter worker out/job"
+)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

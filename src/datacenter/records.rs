@@ -131,13 +131,13 @@ impl Keys {
     #[must_use]
     pub fn absolve(&self, records: &Records) -> Vec<Write> {
         let guilty = records.protocol.iter().filter_map(|(key, revision, record)| match record {
-            Record::Lease(lease) if lease.died > 0 || !lease.deaths.is_empty() => {
+            Record::Lease(lease) if !lease.died.is_empty() || !lease.deaths.is_empty() => {
                 Some((*key, *revision, lease.clone()))
             }
             Record::Lease(_) | Record::Member(_) => None,
         });
         let clear = |(key, revision, lease): (Key, Revision, Lease)| {
-            let lease = Lease { died: 0, deaths: Vec::new(), alone: false, ..lease };
+            let lease = Lease { died: Vec::new(), deaths: Vec::new(), alone: false, ..lease };
             self.write(key, &Record::Lease(lease), Fence::Literal(revision), None)
         };
         guilty.map(clear).collect()
@@ -208,7 +208,7 @@ mod tests {
             epoch: Epoch(3),
             from: Some(WorkerId(5)),
             generation: 40,
-            died: 1,
+            died: vec![WorkerId(9)],
             deaths: vec![WorkerId(9)],
             alone: true,
             lamport: 77,

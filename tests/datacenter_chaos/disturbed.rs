@@ -17,7 +17,7 @@ use super::mpi_common::{Random, tell};
 use super::processes::Run;
 
 /// Runs where nobody says how many.
-const RUNS: usize = 12;
+const RUNS: usize = 6;
 /// Bytes of a small disk.
 const DISK: &str = "size=12m";
 

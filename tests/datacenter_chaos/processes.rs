@@ -13,7 +13,7 @@ use ringfort::datacenter::tally;
 use super::mpi_common::{binary, signal};
 
 /// Longest that a run may take, whatever befalls it, on a machine with other work.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(150);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A command of a run.
 pub(crate) struct Process(Child);

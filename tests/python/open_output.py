@@ -37,8 +37,6 @@ def check_times(data, expected):
 def follow(path, expected):
     """Looks at a group until it has all times; returns how many numbers of times were seen."""
     seen = set()
-    with open(f"{sys.argv[1]}.ready", "w", encoding="utf-8"):
-        pass
     end = time.monotonic() + 60
     while len(seen) == 0 or max(seen) < expected["times"]:
         assert time.monotonic() < end, seen
@@ -46,6 +44,8 @@ def follow(path, expected):
             count = check_times(xr.open_zarr(path), expected)
             assert all(count >= earlier for earlier in seen), (count, seen)
             seen.add(count)
+            with open(f"{sys.argv[1]}.seen", "w", encoding="utf-8") as file:
+                file.write(str(count))
         time.sleep(0.01)
     return len(seen)
 

@@ -102,14 +102,14 @@ fn both_modes_crashes_and_restarts_write_the_same_bytes_and_xarray_reads_them() 
     };
     let (straight, out) = dir("straight");
     let growing = reader(folder.path(), true, &[&straight]);
-    let patience = ringfort::clock::now();
-    while growing.is_some() && !folder.path().join("expected-true.json.ready").exists() {
+    assert!(ringfort(&["run", job, "--out", &out, "--steps", "20"]).status().unwrap().success());
+    // The reader looks while the run stands here and while it goes on.
+    let (patience, seen) = (ringfort::clock::now(), folder.path().join("expected-true.json.seen"));
+    while growing.is_some() && fs::read_to_string(&seen).unwrap_or_default() != "5" {
         assert!(patience.elapsed() < Duration::from_secs(60));
         sleep(Duration::from_millis(10));
     }
-    // Checkpoints slow the run down to where it can be watched.
-    let slowly = ["run", job, "--out", &out, "--set", "checkpoint.every=1 step"];
-    assert!(ringfort(&slowly).status().unwrap().success());
+    assert!(ringfort(&["restart", &out, "--steps", "60"]).status().unwrap().success());
     let expected = all(&straight);
 
     let (crashed, out) = dir("crashed");
@@ -122,6 +122,13 @@ fn both_modes_crashes_and_restarts_write_the_same_bytes_and_xarray_reads_them() 
     let said = Command::new(env!("CARGO_BIN_EXE_ringfort")).args(["check", job]).output().unwrap();
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.contains("probe beyond: x = 27 lies beyond the periodic axis and wraps around to x = 1"), "{said}");
+    for words in ["centre: temperature at [10, 4], every 3 steps: 21 times", "fields.zarr: temperature, diffusivity"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    #[cfg_attr(
+        not(feature = "datacenter"),
+        allow(unused_mut, clippy::useless_vec, reason = "the other mode adds runs")
+    )]
     let mut runs = vec![crashed];
 
     #[cfg(feature = "datacenter")]
@@ -141,5 +148,27 @@ fn both_modes_crashes_and_restarts_write_the_same_bytes_and_xarray_reads_them() 
         runs.extend([center, mixed]);
     }
     check(growing);
+    exports(&straight);
     check(reader(folder.path(), false, &runs.iter().map(PathBuf::as_path).collect::<Vec<_>>()));
+}
+
+/// Exports of the run in `dir`: what they hold is what the checkpoint holds.
+fn exports(dir: &Path) {
+    let at = |name: &str| dir.join(name).to_str().unwrap().to_owned();
+    for (field, name) in [("temperature", "t.npy"), ("temperature", "t.vti"), ("diffusivity", "k.npy")] {
+        let run = ringfort(&["checkpoint", "export", dir.to_str().unwrap(), "--field", field, "--out", &at(name)]);
+        assert!({ run }.status().unwrap().success(), "{name}");
+    }
+    let out = Command::new(env!("CARGO_BIN_EXE_ringfort"))
+        .args(["checkpoint", "export", dir.to_str().unwrap(), "--field", "temprature", "--out", &at("x.npy")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(2) && said.contains("did you mean `temperature`?"), "{said}");
+    let Some(python) = std::env::var_os("RINGFORT_PYTHON") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/open_export.py");
+    let checkpoint = dir.join("checkpoints/step-0000000060");
+    let mut command = Command::new(python);
+    let reader = command.arg(script).arg(checkpoint).args([at("t.npy"), at("t.vti"), at("k.npy")]);
+    check(Some(reader.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()));
 }

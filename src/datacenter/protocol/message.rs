@@ -173,8 +173,8 @@ pub struct Lease {
     pub from: Option<WorkerId>,
     /// The newest generation when an owner last died: the counts below are void once a newer one is complete.
     pub generation: u64,
-    /// Owners that died since.
-    pub died: u32,
+    /// Owners that died since, the last few, less those that showed life again.
+    pub died: Vec<WorkerId>,
     /// Those of them that had nothing else in flight.
     pub deaths: Vec<WorkerId>,
     /// The owner has nothing else in flight.

@@ -37,6 +37,8 @@ pub(super) struct Views {
     told: Vec<Trouble>,
     /// Steps whose images are drawn.
     drawn: BTreeSet<u64>,
+    /// Steps whose images could not be stored as yet.
+    waiting: BTreeSet<u64>,
 }
 
 impl Views {
@@ -54,14 +56,16 @@ impl Views {
             last: None,
             told: Vec::new(),
             drawn: BTreeSet::new(),
+            waiting: BTreeSet::new(),
         };
         if views.plan.appends_from(0).is_none() {
             return views;
         }
         let (job, dt) = (&views.whole.job, views.whole.dt);
-        let last = if from == 0 && views.seen().await.is_empty() { None } else { Series::last(job, dt, &views.dir) };
+        let seen = views.seen().await;
+        let last = if from == 0 && seen.is_empty() { None } else { Series::last(job, dt, &views.dir) };
         let cut = match last {
-            None => 0,
+            None => from.min(seen.keys().next().copied().unwrap_or(from)),
             Some(last) if views.complete(last).await => last,
             Some(last) if last < from => last + 1,
             Some(_) => from,
@@ -103,13 +107,16 @@ impl Views {
             let adds = self.next == Some(step);
             if draws || adds {
                 let Some(all) = self.read(names).await else { continue };
-                if draws {
-                    self.draw(step, &all, report, say);
+                if draws && self.draw(step, &all, report, say) {
                     self.drawn.insert(step);
                 }
                 if adds {
                     self.add((step, &due), &all, say);
                 }
+            }
+            if !due.images.is_empty() && !self.drawn.contains(&step) {
+                // The disk may have room the next time.
+                continue;
             }
             let used = self.next.is_none_or(|next| step < next) && self.last != Some(step);
             if !due.appends() || used {
@@ -171,7 +178,8 @@ impl Views {
         self.next = self.plan.appends_from(step + 1);
     }
 
-    fn draw(&self, step: u64, all: &[Observed], report: &mut Report, say: Say<'_>) {
+    /// Draws the images of `step`; false if the disk did not take one.
+    fn draw(&mut self, step: u64, all: &[Observed], report: &mut Report, say: Say<'_>) -> bool {
         let job = &self.whole.job;
         let mut parts: BTreeMap<usize, Vec<Partial>> = BTreeMap::new();
         for (number, bytes) in all.iter().flat_map(|observed| &observed.images) {
@@ -184,14 +192,18 @@ impl Views {
             let about = About { job: &job.name, field: field.about, unit: field.unit, time_unit: "s" };
             let path = self.dir.join(image::file_name(wanted, &job.grid, step));
             let drawn = image::finish(wanted, &job.grid, (step, time(step, self.whole.dt)), &partials, &about);
-            let stored = drawn
-                .map_err(|error| error.to_string())
-                .and_then(|png| image::store(&path, &png).map_err(|error| error.to_string()));
-            match stored {
-                Ok(()) => report.images += 1,
+            match drawn.map(|png| image::store(&path, &png)) {
+                Ok(Ok(())) => report.images += 1,
+                Ok(Err(error)) => {
+                    if self.waiting.insert(step) {
+                        say(&format!("warning: the images of step {step} wait: {error}"));
+                    }
+                    return false;
+                }
                 Err(error) => say(&format!("warning: no image of step {step}: {error}")),
             }
         }
+        true
     }
 
     /// Makes what is left at the end of a run that is done, tells what is missing, and removes what all was made of.

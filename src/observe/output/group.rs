@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct Group {
     home: PathBuf,
     /// Times that readers see.
     times: u64,
-    /// Folders whose entries are not yet forced to the disk.
+    /// Files and folders not yet forced to the disk. Metadata of arrays is not: it is written anew where a run goes on.
     dirty: BTreeSet<PathBuf>,
 }
 
@@ -105,8 +105,10 @@ impl Group {
         });
         if written.is_err() && time >= self.times {
             for field in 0..self.layout.fields.len() {
+                let folder = self.home.join(self.layout.time_folder(field, time));
+                self.dirty.retain(|path| !path.starts_with(&folder));
                 // What stays is written over, or read as what it is.
-                let _may_be_absent = fs::remove_dir_all(self.home.join(self.layout.time_folder(field, time)));
+                let _may_be_absent = fs::remove_dir_all(&folder);
             }
         }
         written
@@ -120,8 +122,9 @@ impl Group {
     pub fn publish(&mut self, step: u64) -> Result<(), OutputError> {
         let times = step / self.layout.every + 1;
         if times > self.times {
-            if (times - 1).is_multiple_of(TIMES as u64) || self.times == 0 {
-                self.time_files(times - 1)?;
+            let chunks = |times: u64| times.div_ceil(TIMES as u64);
+            for chunk in chunks(self.times)..chunks(times) {
+                self.time_files(chunk * TIMES as u64)?;
             }
             self.documents(times, false)?;
             self.times = times;
@@ -135,9 +138,9 @@ impl Group {
     ///
     /// [`OutputError::File`] if the disk refuses.
     pub fn sync(&mut self) -> Result<(), OutputError> {
-        while let Some(folder) = self.dirty.first().cloned() {
-            File::open(&folder).and_then(|folder| folder.sync_all()).map_err(refused(&folder, "stored"))?;
-            self.dirty.remove(&folder);
+        while let Some(path) = self.dirty.first().cloned() {
+            File::open(&path).and_then(|file| file.sync_all()).map_err(refused(&path, "stored"))?;
+            self.dirty.remove(&path);
         }
         Ok(())
     }
@@ -145,6 +148,9 @@ impl Group {
     /// Writes the metadata of a group of `times` times.
     fn documents(&mut self, times: u64, shrinks: bool) -> Result<(), OutputError> {
         let mut documents = self.layout.documents(times);
+        if self.times > 0 && times > self.times {
+            documents.retain(|(name, _)| !self.layout.is_coordinate(name));
+        }
         if !shrinks {
             documents.rotate_left(1);
         }
@@ -179,18 +185,18 @@ impl Group {
         let path = self.home.join(name);
         let (folder, part) = (path.parent().unwrap_or(&self.home), path.with_extension("part"));
         let written = fs::create_dir_all(folder).and_then(|()| {
-            let mut file = File::create(&part)?;
-            file.write_all(bytes)?;
-            file.sync_data()?;
+            fs::write(&part, bytes)?;
             fs::rename(&part, &path)
         });
         if let Err(source) = written {
             let _may_be_absent = fs::remove_file(&part);
             return Err(refused(&path, "written")(source));
         }
-        // With the folders above it, which may be new.
-        let above = folder.ancestors().take_while(|above| above.starts_with(&self.home));
-        self.dirty.extend(above.map(Path::to_path_buf));
+        if !name.ends_with(&format!("/{METADATA}")) {
+            // With the folders above it, which may be new.
+            let above = path.ancestors().take_while(|above| above.starts_with(&self.home));
+            self.dirty.extend(above.map(Path::to_path_buf));
+        }
         Ok(())
     }
 }
@@ -211,17 +217,17 @@ fn times(layout: &Layout, home: &Path) -> Result<Option<u64>, OutputError> {
             read.map_err(refused(home, "read"))?;
             bytes
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Before its metadata, a group holds arrays of ours alone.
-            let known: BTreeSet<String> = layout.names().collect();
-            let mut entries = fs::read_dir(home).into_iter().flatten().flatten();
-            let strange = entries.any(|entry| !entry.file_name().to_str().is_some_and(|name| known.contains(name)));
-            return if strange { Err(stranger()) } else { Ok(None) };
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(_) if !home.is_dir() => return Err(stranger()),
         Err(source) => return Err(refused(&file, "read")(source)),
     };
-    let document: Value = serde_json::from_slice(&bytes).map_err(|_| stranger())?;
+    let Ok(document) = serde_json::from_slice::<Value>(&bytes) else {
+        // Before its metadata, or where a power cut tore that, a group holds files of ours alone.
+        let known: BTreeSet<String> = layout.names().collect();
+        let mut entries = fs::read_dir(home).into_iter().flatten().flatten();
+        let strange = entries.any(|entry| !entry.file_name().to_str().is_some_and(|name| known.contains(name)));
+        return if strange { Err(stranger()) } else { Ok(None) };
+    };
     let source = document.pointer("/attributes/source").and_then(Value::as_str);
     if !source.is_some_and(|source| source.starts_with(SOURCE)) {
         return Err(stranger());

@@ -130,10 +130,10 @@ impl Layout {
         }
     }
 
-    /// Names of what the group holds beside its metadata.
+    /// Names of what the group holds.
     pub(super) fn names(&self) -> impl Iterator<Item = String> + '_ {
         let along = self.coordinates().into_iter().map(|(axis, half)| zarr::dimension(&self.grid, axis, half));
-        let own = ["zarr.part", "step", "time"].map(str::to_owned);
+        let own = ["zarr.json", "zarr.part", "step", "time"].map(str::to_owned);
         self.fields.iter().map(|field| field.name.clone()).chain(along).chain(own)
     }
 
@@ -141,6 +141,12 @@ impl Layout {
     fn coordinates(&self) -> Vec<(usize, bool)> {
         let axes = (self.grid.first()..AXES).flat_map(|axis| [(axis, false), (axis, true)]);
         axes.filter(|&(axis, half)| self.fields.iter().any(|field| field.half[axis] == half)).collect()
+    }
+
+    /// True if metadata file `name` is that of coordinates along an axis, which times do not change.
+    pub(super) fn is_coordinate(&self, name: &str) -> bool {
+        let array = name.strip_suffix("/zarr.json");
+        self.coordinates().iter().any(|&(axis, half)| array == Some(&zarr::dimension(&self.grid, axis, half)))
     }
 
     /// Files of coordinates along the axes, as (name, bytes).

@@ -280,7 +280,7 @@ fn a_file_cut_at_any_byte_goes_on_from_any_step() {
     let path = folder.path().join(FILE);
     let steps = [0, 2, 4, 6, 8];
     let mut sums = Table::open(&path, HEADER, 0).expect("open");
-    steps.iter().for_each(|&step| sums.add(step, &lines(step, &rows(step))).expect("write"));
+    steps.iter().for_each(|&step| sums.add(step, &super::lines(step, &rows(step))).expect("write"));
     sums.sync().expect("sync");
     let whole = fs::read_to_string(&path).expect("read");
     assert!(whole.starts_with("step,name,value\n0,mass,0\n0,spread[0:0.5),0\n2,mass,0.6666666666666666\n"), "{whole}");
@@ -305,7 +305,7 @@ fn a_file_cut_at_any_byte_goes_on_from_any_step() {
             steps
                 .iter()
                 .filter(|&&step| step >= from)
-                .for_each(|&step| sums.add(step, &lines(step, &rows(step))).expect("write"));
+                .for_each(|&step| sums.add(step, &super::lines(step, &rows(step))).expect("write"));
             if from % 2 == 0 {
                 assert_eq!(fs::read_to_string(&path).expect("read"), whole, "cut at {cut}, from {from}");
             }

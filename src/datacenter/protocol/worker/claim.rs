@@ -7,6 +7,7 @@ use super::super::message::{Fence, Key, Lease, LedgerOp, Note, Record, Why};
 use super::super::name::{Block, Epoch, Revision, WorkerId};
 use super::Worker;
 use super::goal::Goal;
+use super::ledger::LISTED;
 
 impl Worker {
     /// Claims blocks without a living owner up to a fair share, and one of an owner who has too many.
@@ -30,7 +31,7 @@ impl Worker {
         let most = live.iter().filter(|&&id| id != self.me && self.shows_life(id)).map(|&id| (count(id), id)).max();
         if let Some((_, id)) = most.filter(|&(theirs, _)| theirs >= mine + 2 && self.rng.bits().is_multiple_of(2)) {
             // A block whose owner died stays where it is: another death must be laid at the right door.
-            let calm = |lease: &Lease| lease.owner == id && (lease.died == 0 || self.newest > lease.generation);
+            let calm = |lease: &Lease| lease.owner == id && (lease.died.is_empty() || self.newest > lease.generation);
             let stolen = order.iter().copied().find(|&block| self.roster.lease(block).is_some_and(calm));
             if let Some((block, epoch)) = stolen.and_then(|block| Some((block, self.roster.lease(block)?.epoch))) {
                 self.claim(block, epoch, Why::Stolen(id));
@@ -77,8 +78,16 @@ impl Worker {
             Why::Free | Why::Expired(_) => None,
         };
         let (generation, lamport) = (self.newest, self.lamport);
-        let fresh =
-            Lease { owner: self.me, epoch, from, generation, died: 0, deaths: Vec::new(), alone: false, lamport };
+        let fresh = Lease {
+            owner: self.me,
+            epoch,
+            from,
+            generation,
+            died: Vec::new(),
+            deaths: Vec::new(),
+            alone: false,
+            lamport,
+        };
         let (revision, before) = self.roster.leases.get(&block).cloned().unwrap_or((Revision(0), fresh.clone()));
         let (alone, owner) = (before.alone && !bugs.poison_not_counted, before.owner);
         let mut lease = if generation > before.generation {
@@ -87,10 +96,13 @@ impl Worker {
             Lease { owner: self.me, epoch, from, alone: false, lamport, ..before }
         };
         if matches!(why, Why::Expired(_)) {
-            lease.died = lease.died.saturating_add(1);
+            lease.died.push(owner);
             lease.deaths.extend(alone.then_some(owner));
         }
-        lease.deaths.retain(|&worker| bugs.late_is_dead || !self.alive(worker));
+        for died in [&mut lease.died, &mut lease.deaths] {
+            died.retain(|&worker| self.died(worker));
+            died.drain(..died.len().saturating_sub(LISTED));
+        }
         self.write(block, lease, revision);
     }
 

@@ -14,7 +14,10 @@ use super::goal::{Asked, Goal};
 const DEATHS: usize = 3;
 
 /// Deaths of its owners, whatever else they computed, after which a block is computed alone.
-const SUSPECT: u32 = 2;
+const SUSPECT: usize = 2;
+
+/// Most deaths of a kind that a block's record lists.
+pub(super) const LISTED: usize = 8;
 
 /// Another worker's last sign of life.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +68,6 @@ impl Roster {
     pub(super) fn lease(&self, block: Block) -> Option<&Lease> {
         self.leases.get(&block).map(|(_, lease)| lease)
     }
-}
-
-/// True if the block is computed alone, so that the next death tells.
-pub(super) fn suspect(lease: &Lease, newest: u64) -> bool {
-    newest <= lease.generation && lease.died >= SUSPECT
 }
 
 impl Worker {
@@ -183,11 +181,20 @@ impl Worker {
         }
     }
 
-    /// True if the block kills those who compute it, as far as is known. A worker that was taken for dead and shows life
-    /// again was late, and not killed.
+    /// True if `worker` died, as far as is known. One that was taken for dead and shows life again was late, and not killed.
+    pub(super) fn died(&self, worker: WorkerId) -> bool {
+        self.config.bugs.late_is_dead || !self.alive(worker)
+    }
+
+    /// True if the block is computed alone, so that the next death tells.
+    pub(super) fn suspect(&self, lease: &Lease) -> bool {
+        let died = lease.died.iter().filter(|&&worker| self.died(worker)).count();
+        self.newest <= lease.generation && died >= SUSPECT
+    }
+
+    /// True if the block kills those who compute it, as far as is known.
     pub(super) fn poisoned(&self, lease: &Lease) -> bool {
-        let bug = self.config.bugs.late_is_dead;
-        let dead: Vec<WorkerId> = lease.deaths.iter().copied().filter(|&worker| bug || !self.alive(worker)).collect();
+        let dead: Vec<WorkerId> = lease.deaths.iter().copied().filter(|&worker| self.died(worker)).collect();
         let workers: BTreeSet<WorkerId> = dead.iter().copied().collect();
         self.newest <= lease.generation && dead.len() >= DEATHS && workers.len() >= 2
     }

@@ -7,7 +7,6 @@ use super::super::message::{Action, Ending, Lease};
 use super::super::name::{Block, Shell, Value};
 use super::Worker;
 use super::goal::Goal;
-use super::ledger::suspect;
 
 impl Worker {
     /// End of the round that the main line of `block` may compute next.
@@ -98,7 +97,7 @@ impl Worker {
     }
 
     fn is_suspect(&self, block: Block) -> bool {
-        self.leases_here().any(|(here, lease)| here == block && suspect(lease, self.newest))
+        self.leases_here().any(|(here, lease)| here == block && self.suspect(lease))
     }
 
     /// The suspect block to compute alone: the one in flight, else the first that is ready.
