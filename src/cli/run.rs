@@ -197,6 +197,8 @@ fn processes(mut request: Request) -> Result<Exit, Failure> {
     match torus::run(&request, &mut peers, speak) {
         Err(failure) if failure.exit == Exit::PeerLost => {
             super::tell(&format!("rank {}: {:?}", peers.rank(), failure.report));
+            // A launcher that is told to abort may drop words that it has not yet passed on.
+            std::thread::sleep(Duration::from_millis(200));
             Mpi::abort(Exit::PeerLost as i32)
         }
         result if first => result,
