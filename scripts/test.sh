@@ -19,8 +19,11 @@ step() { # WORDS: closes the step before and opens the next.
 step_start_s=0
 trap 'code=$?; [ $code = 0 ] || printf "\ntest.sh: FAILED in \"%s\" with exit code %s after %s s\n" "$step_name" $code $SECONDS >&2' EXIT
 
-# A clone that is built once gains nothing from incremental builds.
-[ -z "${CI:-}" ] || unset_only CARGO_INCREMENTAL 0
+# A clone that is built once gains nothing from incremental builds, and nobody steps through it.
+if [ -n "${CI:-}" ]; then
+    unset_only CARGO_INCREMENTAL 0
+    unset_only CARGO_PROFILE_DEV_DEBUG 0
+fi
 target=${CARGO_TARGET_DIR:-$checkout/target}
 skipped=()
 

@@ -30,11 +30,12 @@ mod schema;
 pub use axes::{COLORS, planes};
 use document::Document;
 pub use error::{JobError, Located, Mistake, unknown_word};
-pub use inflow::Inflow;
 pub use input::InputError;
 pub use output::Output;
 pub use points::Probe;
 pub use reduce::{Bins, Reduce, With};
+pub use ringfort_engine::inflow::Inflow;
+pub use ringfort_kernels::Catalog;
 
 /// A valid job.
 #[derive(Clone, Debug)]
@@ -182,15 +183,6 @@ pub struct Datacenter {
     pub snapshot_every: Option<u64>,
     /// Time without a sign of life after which a worker counts as gone, in seconds.
     pub lease_s: f64,
-}
-
-/// The kernels that a job may name.
-pub trait Catalog {
-    /// Names, in order.
-    fn names(&self) -> Vec<&'static str>;
-
-    /// What the kernel called `name` says about itself on a grid of `axes` axes (1 to 4, also beyond those it runs on).
-    fn declare(&self, name: &str, axes: usize) -> Option<Declaration>;
 }
 
 impl Job {

@@ -53,11 +53,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`grid`] | axes, sides, boxes of cells |
+//! | [`field`] | a block of a tensor field with its halo: owns the memory |
+//! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //! | [`job`] | job file to [`job::Job`]: every value checked once |
 //! | [`plan`] | where rounds end and what is due there |
 //! | [`decomp`] | one block per part, and its peers |
-//! | [`field`] | a block of a tensor field with its halo: owns the memory |
-//! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
 //! | [`observe`] | images, exact sums, events, records, progress |
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
@@ -66,7 +66,8 @@
 //! | [`cli`] | one file per command: the only code that prints |
 //!
 //! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds
-//! the kernels and their traits: pure arithmetic, no I/O, no unsafe.
+//! the kernels and their traits: pure arithmetic, no I/O, no unsafe. The first three modules are the crate `ringfort-engine`,
+//! so that kernels, which take a compiler longest, are compiled once for everything that uses them.
 //!
 //! # What holds
 //!
@@ -82,7 +83,8 @@
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
-pub mod advance;
+pub use ringfort_engine::{advance, field, grid};
+
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
@@ -90,8 +92,6 @@ pub mod clock;
 pub mod datacenter;
 pub mod decomp;
 pub mod exit;
-pub mod field;
-pub mod grid;
 pub mod job;
 pub mod observe;
 pub mod plan;

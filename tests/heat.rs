@@ -13,9 +13,8 @@ use std::f64::consts::PI;
 
 use common::jobs::parse;
 use common::layouts::{Bits, Layout, history};
-use ringfort::advance::library::{AnyKernel, Precise};
+use ringfort::advance::library::{HEAT, Precise};
 use ringfort::grid::Grid;
-use ringfort_kernels::Heat;
 
 /// A heat job. `time`: the lines of `[time]`.
 fn job(points: &[usize], spacing: f64, beyond: &str, precision: &str, fields: &str, time: &str) -> String {
@@ -230,7 +229,7 @@ fn one_number_and_a_formula_of_it_agree() {
         println!("{beyond}: schemes of constant and varying diffusivity differ by {worst:e}");
         assert!(worst < 1e-13, "{worst:e}");
         assert_ne!(one, other, "the schemes are not the same");
-        let program = |fields: &str| f64::program(&Heat as &dyn AnyKernel, &parse(&text(fields)).setup).unwrap();
+        let program = |fields: &str| f64::program(HEAT, &parse(&text(fields)).setup).unwrap();
         assert_ne!(program(number).footprint(), program(&formula).footprint());
         assert_ne!(parse(&text(number)).fingerprint, parse(&text(&formula)).fingerprint);
     }

@@ -284,3 +284,12 @@ impl fmt::Display for KernelError {
 }
 
 impl std::error::Error for KernelError {}
+
+/// The kernels that a job may name.
+pub trait Catalog {
+    /// Names, in order.
+    fn names(&self) -> Vec<&'static str>;
+
+    /// What the kernel called `name` says about itself on a grid of `axes` axes (1 to 4, also beyond those it runs on).
+    fn declare(&self, name: &str, axes: usize) -> Option<Declaration>;
+}

@@ -11,7 +11,9 @@ mod lane;
 pub mod shallow_water;
 mod stencil;
 
-pub use declare::{Declaration, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value};
+pub use declare::{
+    Catalog, Declaration, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value,
+};
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};
 pub use shallow_water::ShallowWater;

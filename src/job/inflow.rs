@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use ringfort_engine::inflow::Inflow;
 use ringfort_kernels::Declaration;
 
 use super::document::Document;
@@ -14,41 +15,6 @@ use crate::grid::{AXES, Boundary, Grid, Side};
 
 /// Largest file in bytes: a series of millions of values.
 const MOST_BYTES: u64 = 1 << 28;
-
-/// A field's value beyond a side of the grid.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Inflow {
-    /// Axis (0 to 3) of the side.
-    pub axis: usize,
-    /// The side.
-    pub side: Side,
-    /// Slot of the field.
-    pub slot: usize,
-    /// Times in seconds, rising, and values.
-    series: Vec<(f64, f64)>,
-}
-
-impl Inflow {
-    /// The value at `time`: linear between the times of the series, its first and last value before and after them.
-    #[must_use]
-    pub fn at(&self, time: f64) -> f64 {
-        let after = self.series.partition_point(|&(known, _)| known <= time);
-        if after == 0 {
-            return self.series[0].1;
-        }
-        let (begin, first) = self.series[after - 1];
-        match self.series.get(after) {
-            None => first,
-            Some(&(end, last)) => first + (last - first) * ((time - begin) / (end - begin)),
-        }
-    }
-
-    /// Times and values.
-    #[must_use]
-    pub fn series(&self) -> &[(f64, f64)] {
-        &self.series
-    }
-}
 
 /// All inflows of a job.
 pub(super) fn inflows(
@@ -74,7 +40,7 @@ pub(super) fn inflows(
         }
         let series = series(&folder.join(&given.file))
             .map_err(|problem| document.wrong(&path("file"), format!("{}: {problem}", given.file)))?;
-        all.push(Inflow { axis, side, slot, series });
+        all.push(Inflow::new((axis, side), slot, series));
     }
     Ok(all)
 }
@@ -151,15 +117,6 @@ fn number_in(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_linear_in_time() {
-        let series = vec![(1.0, 10.0), (2.0, 20.0), (4.0, 0.0)];
-        let inflow = Inflow { axis: 3, side: Side::Low, slot: 0, series };
-        for (time, value) in [(0.0, 10.0), (1.0, 10.0), (1.5, 15.0), (2.0, 20.0), (3.0, 10.0), (4.0, 0.0), (9.0, 0.0)] {
-            assert_eq!(inflow.at(time), value, "{time}");
-        }
-    }
 
     #[test]
     fn text_has_a_header_and_two_columns() {

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use ringfort::advance::library::Library;
+use ringfort::advance::library::{AnyKernel, HEAT, Library, SHALLOW_WATER};
 use ringfort::job::Job;
-use ringfort_kernels::{Heat, ShallowWater};
 
 use super::relay::Relay;
 
+static RELAY: &dyn AnyKernel = &Relay { steady: false };
+static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
+
 /// The kernels that tests run.
-pub static LIBRARY: Library = Library::new(&[&Heat, &ShallowWater, &Relay { steady: false }, &Relay { steady: true }]);
+pub static LIBRARY: Library = Library::new(&[&HEAT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringfort::advance::library::{AnyKernel, Precise};
-use ringfort::advance::program::{Compile, Program};
+use ringfort::advance::program::Program;
 use ringfort::advance::{Blocking, Simd};
 use ringfort::grid::Region;
 use ringfort::job::{Job, Precision};
@@ -22,19 +22,19 @@ pub fn instruction_sets() -> Vec<Simd> {
 }
 
 /// A kernel compiled for one instruction set.
-struct On<K>(K, Simd);
+struct On(&'static dyn AnyKernel, Simd);
 
-impl<K: Kernel> AnyKernel for On<K> {
+impl AnyKernel for On {
     fn declare(&self, axes: usize) -> Declaration {
         self.0.declare(axes)
     }
 
-    fn f64(&self, setup: &Setup) -> Result<Box<dyn Program<f64>>, KernelError> {
-        self.0.build(setup, Compile::<f64>::at_most(self.1))
+    fn f64(&self, setup: &Setup, _: Simd) -> Result<Box<dyn Program<f64>>, KernelError> {
+        self.0.f64(setup, self.1)
     }
 
-    fn f32(&self, setup: &Setup) -> Result<Box<dyn Program<f32>>, KernelError> {
-        self.0.build(setup, Compile::<f32>::at_most(self.1))
+    fn f32(&self, setup: &Setup, _: Simd) -> Result<Box<dyn Program<f32>>, KernelError> {
+        self.0.f32(setup, self.1)
     }
 }
 
@@ -120,16 +120,12 @@ pub fn all_parts(axes: usize, most: usize) -> Vec<Vec<usize>> {
     all
 }
 
-fn kernel(job: &Job, simd: Simd) -> Box<dyn AnyKernel> {
-    match job.declaration.name {
-        "heat" => Box::new(On(Heat, simd)),
-        "shallow-water" => Box::new(On(ShallowWater, simd)),
-        name => Box::new(On(Relay { steady: name == "steady-relay" }, simd)),
-    }
+fn kernel(job: &Job, simd: Simd) -> On {
+    On(jobs::LIBRARY.find(job.declaration.name).expect("the job was read with it"), simd)
 }
 
 fn shape<T: Bits>(job: &Job, layout: &Layout) -> Result<Shape, ShapeError> {
-    let program = T::program(kernel(job, layout.simd).as_ref(), &job.setup).unwrap();
+    let program = T::program(&kernel(job, layout.simd), &job.setup).unwrap();
     let (parts, steps) = (Some(layout.parts.as_slice()), layout.steps_per_exchange);
     let shape = Shape::new(&job.grid, program.footprint(), layout.ranks(), parts, steps)?;
     Ok(Shape { blocking: layout.blocking, ..shape })
@@ -157,7 +153,7 @@ fn walk<T: Bits>(
     mut see: impl FnMut(&mut Session<T>, usize),
 ) {
     let kernel = kernel(job, layout.simd);
-    let made = Session::<T>::new(job, kernel.as_ref(), (shape, layout.threads, 1), None, peers);
+    let made = Session::<T>::new(job, &kernel, (shape, layout.threads, 1), None, peers);
     let mut session = made.map_err(|failure| failure.report).unwrap();
     assert_eq!(session.engine.program().simd(), layout.simd);
     see(&mut session, 0);
@@ -220,7 +216,7 @@ impl<T: Bits> Case<T> {
 
     /// The shape that `ranks` ranks get where none is asked for.
     pub fn best(&self, ranks: usize) -> Result<Shape, ShapeError> {
-        let program = T::program(kernel(&self.job, Simd::Baseline).as_ref(), &self.job.setup).unwrap();
+        let program = T::program(&kernel(&self.job, Simd::Baseline), &self.job.setup).unwrap();
         Shape::new(&self.job.grid, program.footprint(), ranks, None, 1)
     }
 

@@ -25,7 +25,7 @@ use ringfort_kernels::{Declaration, Given, Real, Role};
 
 use crate::field::{Fields, Layout, Span};
 use crate::grid::{AXES, Grid, Region, Side};
-use crate::job::Inflow;
+use crate::inflow::Inflow;
 pub use blocking::{Blocking, Tiling};
 use boundary::Edges;
 use footprint::PassFootprint;

@@ -67,13 +67,6 @@ pub struct Compile<T> {
 }
 
 impl<T> Compile<T> {
-    /// A compiler for the instruction set that [`Simd::detect`] finds.
-    #[must_use]
-    #[allow(clippy::new_without_default, reason = "a visitor, made where it is used")]
-    pub fn new() -> Self {
-        Self::at_most(Simd::detect())
-    }
-
     /// A compiler for `simd`, or the widest narrower instruction set that this machine has.
     #[must_use]
     pub fn at_most(simd: Simd) -> Self {

@@ -2,29 +2,29 @@
 //!
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
-use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Setup, ShallowWater};
+use ringfort_kernels::{Catalog, Declaration, Heat, Kernel, KernelError, Real, Setup, ShallowWater};
 
+use super::lanes::Simd;
 use super::program::{Compile, Program};
-use crate::job::Catalog;
 
 /// A kernel behind its name.
 pub trait AnyKernel: Send + Sync {
     /// What it says about itself on a grid of `axes` axes.
     fn declare(&self, axes: usize) -> Declaration;
 
-    /// The program in 8-byte precision.
+    /// The program in 8-byte precision, for `simd` or the widest narrower instruction set that this machine has.
     ///
     /// # Errors
     ///
     /// [`KernelError`] if the setup makes no sense.
-    fn f64(&self, setup: &Setup) -> Result<Box<dyn Program<f64>>, KernelError>;
+    fn f64(&self, setup: &Setup, simd: Simd) -> Result<Box<dyn Program<f64>>, KernelError>;
 
-    /// The program in 4-byte precision.
+    /// The program in 4-byte precision; see [`AnyKernel::f64`].
     ///
     /// # Errors
     ///
     /// [`KernelError`] if the setup makes no sense.
-    fn f32(&self, setup: &Setup) -> Result<Box<dyn Program<f32>>, KernelError>;
+    fn f32(&self, setup: &Setup, simd: Simd) -> Result<Box<dyn Program<f32>>, KernelError>;
 }
 
 impl<K: Kernel> AnyKernel for K {
@@ -32,18 +32,18 @@ impl<K: Kernel> AnyKernel for K {
         Kernel::declare(self, axes)
     }
 
-    fn f64(&self, setup: &Setup) -> Result<Box<dyn Program<f64>>, KernelError> {
-        self.build(setup, Compile::<f64>::new())
+    fn f64(&self, setup: &Setup, simd: Simd) -> Result<Box<dyn Program<f64>>, KernelError> {
+        self.build(setup, Compile::<f64>::at_most(simd))
     }
 
-    fn f32(&self, setup: &Setup) -> Result<Box<dyn Program<f32>>, KernelError> {
-        self.build(setup, Compile::<f32>::new())
+    fn f32(&self, setup: &Setup, simd: Simd) -> Result<Box<dyn Program<f32>>, KernelError> {
+        self.build(setup, Compile::<f32>::at_most(simd))
     }
 }
 
 /// Precisions that a kernel is built in.
 pub trait Precise: Real {
-    /// The program of `kernel` in this precision.
+    /// The program of `kernel` in this precision, for the instruction set that [`Simd::detect`] finds.
     ///
     /// # Errors
     ///
@@ -53,24 +53,31 @@ pub trait Precise: Real {
 
 impl Precise for f64 {
     fn program(kernel: &dyn AnyKernel, setup: &Setup) -> Result<Box<dyn Program<Self>>, KernelError> {
-        kernel.f64(setup)
+        kernel.f64(setup, Simd::detect())
     }
 }
 
 impl Precise for f32 {
     fn program(kernel: &dyn AnyKernel, setup: &Setup) -> Result<Box<dyn Program<Self>>, KernelError> {
-        kernel.f32(setup)
+        kernel.f32(setup, Simd::detect())
     }
 }
 
 /// Kernels by name.
 #[derive(Clone, Copy)]
 pub struct Library {
-    kernels: &'static [&'static dyn AnyKernel],
+    kernels: &'static [&'static &'static dyn AnyKernel],
 }
 
+// Statics, and named by their place in [`Library`], since the value of a constant would be compiled again, kernel and all,
+// by every crate that names it.
+/// Conduction of heat.
+pub static HEAT: &dyn AnyKernel = &Heat;
+/// Shallow water on a plane or a sphere.
+pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
+
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&Heat, &ShallowWater] };
+pub static SHIPPED: Library = Library { kernels: &[&HEAT, &SHALLOW_WATER] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -81,14 +88,14 @@ impl std::fmt::Debug for Library {
 impl Library {
     /// A library of `kernels`.
     #[must_use]
-    pub const fn new(kernels: &'static [&'static dyn AnyKernel]) -> Self {
+    pub const fn new(kernels: &'static [&'static &'static dyn AnyKernel]) -> Self {
         Self { kernels }
     }
 
     /// The kernel called `name`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&'static dyn AnyKernel> {
-        self.kernels.iter().copied().find(|kernel| kernel.declare(least_axes(*kernel)).name == name)
+        self.kernels.iter().map(|kernel| **kernel).find(|kernel| kernel.declare(least_axes(*kernel)).name == name)
     }
 }
 
@@ -99,7 +106,7 @@ fn least_axes(kernel: &dyn AnyKernel) -> usize {
 
 impl Catalog for Library {
     fn names(&self) -> Vec<&'static str> {
-        self.kernels.iter().map(|kernel| kernel.declare(least_axes(*kernel)).name).collect()
+        self.kernels.iter().map(|kernel| kernel.declare(least_axes(**kernel)).name).collect()
     }
 
     fn declare(&self, name: &str, axes: usize) -> Option<Declaration> {

@@ -1,0 +1,19 @@
+//! Blocks of tensor fields, and T steps of a kernel over them.
+//!
+//! Input: a kernel, a block and its halo. Output: the block T steps later. Everything that takes a compiler long, kernels
+//! times precisions times axes times instruction sets, is compiled here and behind pointers, so that the programs around
+//! it are not.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`grid`] | axes, sides, boxes of cells |
+//! | [`inflow`] | values beyond a side, over time |
+//! | [`field`] | a block of a tensor field with its halo: owns the memory |
+//! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
+//!
+//! `ringfort` passes on all of it under its own name.
+
+pub mod advance;
+pub mod field;
+pub mod grid;
+pub mod inflow;
