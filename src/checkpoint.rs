@@ -31,7 +31,7 @@ pub use error::{CheckpointError, Damage};
 pub use files::{chunk_file, chunk_values, complete, group_file, leading_files};
 pub use keep::{MIN_KEEP, Pruned, prune};
 pub use manifest::{FileRecord, Manifest};
-pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Parent, Precision, RunId};
+pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Origin, Parent, Precision, RunId};
 pub use owner::{NAME as OWNER, Owner, remove};
 pub use read::Checkpoint;
 pub use select::{Entry, Found, Reason, Refused, State, newest, scan};

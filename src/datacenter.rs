@@ -18,6 +18,7 @@ pub mod observed;
 pub mod part;
 pub mod protocol;
 pub mod records;
+pub mod room;
 pub mod spec;
 pub mod status;
 pub mod supervise;

@@ -26,6 +26,7 @@ mod points;
 mod reduce;
 mod schedule;
 mod schema;
+pub mod stored;
 
 pub use axes::{COLORS, planes};
 use document::Document;
@@ -93,6 +94,28 @@ pub enum Precision {
     F64,
 }
 
+impl From<Precision> for crate::checkpoint::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::Float32,
+            Precision::F64 => Self::Float64,
+        }
+    }
+}
+
+/// What a job has to look at.
+#[derive(Clone, Debug)]
+pub struct Views {
+    /// The grid.
+    pub grid: Grid,
+    /// What the kernel says about itself on this grid.
+    pub declaration: Declaration,
+    /// Images to draw.
+    pub images: Vec<Image>,
+    /// Fields to write to Zarr groups.
+    pub outputs: Vec<Output>,
+}
+
 /// Where a field's values come from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -102,6 +125,8 @@ pub enum Source {
     Formula(formula::Formula),
     /// An array in a file.
     File(input::Input),
+    /// A component of another run's checkpoint.
+    Checkpoint(Box<stored::Stored>),
     /// A function of latitude and the spacing along it, of the kernel's own.
     Latitude(fn(f64, f64) -> f64),
 }
@@ -159,6 +184,8 @@ pub struct Image {
     pub colors: String,
     /// Lowest and highest value of the colour bar; `None`: those of the picture.
     pub range: Option<(f64, f64)>,
+    /// Cells where it is not above 0 are drawn as cells without a value.
+    pub shown: Option<formula::Map>,
 }
 
 /// `[torus]`.
@@ -224,7 +251,7 @@ impl Job {
         let checkpoint = schedule::checkpoint(&document, &file.checkpoint, &mut notes)?;
         let seen = axes::Seen { document: &document, grid: &grid, declaration: &declaration, sources: &sources };
         let images = axes::images(&seen, &file.image)?;
-        let reduces = reduce::reduces(&document, &file.reduce, &grid, &declaration, &sources)?;
+        let reduces = reduce::reduces(&seen, &file.reduce)?;
         let probes = points::probes(&seen, &file.probe, &mut notes)?;
         let outputs = output::outputs(&seen, &file.output, precision)?;
         let torus = schedule::torus(&document, &file.torus, &grid)?;
@@ -268,21 +295,22 @@ impl Job {
         images.chain(reduces).chain(probes).chain(outputs).collect()
     }
 
-    /// What the kernel of the job `text` says about itself, and the job's images. Inputs are not looked for: `text` may be
-    /// that of an old run, read on another machine.
+    /// What the job `text` has to look at, with its kernel's declaration. Inputs are not looked for.
     ///
     /// # Errors
     ///
     /// [`JobError`] if the text does not describe these.
-    pub fn images(text: &str, path: &Path, catalog: &dyn Catalog) -> Result<(Declaration, Vec<Image>), JobError> {
-        let document = Document::new(text, path, &[])?;
+    pub fn views(text: &str, path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Views, JobError> {
+        let document = Document::new(text, path, overrides)?;
         let file: schema::File = document.deserialize()?;
         let grid = axes::grid(&document, &file.grid)?;
         let declaration = parameters::declaration(&document, &file.kernel, &grid, catalog)?;
+        let precision = file.kernel.precision.unwrap_or_default().into();
         let sources = vec![Some(Source::Number(0.0)); declaration.fields.len()];
         let seen = axes::Seen { document: &document, grid: &grid, declaration: &declaration, sources: &sources };
         let images = axes::images(&seen, &file.image)?;
-        Ok((declaration, images))
+        let outputs = output::outputs(&seen, &file.output, precision)?;
+        Ok(Views { grid, declaration, images, outputs })
     }
 
     /// Last step of the job `text`. Inputs are not looked for.
@@ -354,6 +382,7 @@ impl Source {
             }
             Source::Formula(formula) => formula.fill(grid, region, out),
             Source::File(input) => input.fill(grid, region, out),
+            Source::Checkpoint(stored) => stored.fill(region, out),
             Source::Latitude(value) => {
                 let width = region.extent[AXES - 1].max(1);
                 for ([_, _, latitude], cells) in region.rows().zip(out.chunks_exact_mut(width)) {

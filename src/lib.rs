@@ -55,10 +55,10 @@
 //! | [`grid`] | axes, sides, boxes of cells |
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
-//! | [`job`] | job file to [`job::Job`]: every value checked once |
-//! | [`plan`] | where rounds end and what is due there |
 //! | [`decomp`] | one block per part, and its peers |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
+//! | [`job`] | job file to [`job::Job`]: every value checked once |
+//! | [`plan`] | where rounds end and what is due there |
 //! | [`observe`] | images, exact sums, events, records, progress |
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
 //! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
@@ -79,7 +79,7 @@
 //! # What is not there
 //!
 //! - No adaptive time step, no mesh refinement, no implicit solves.
-//! - Point sources, and starts from another run's checkpoint, are refused by name until they work.
+//! - Point sources are refused by name until they work.
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 

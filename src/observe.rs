@@ -12,6 +12,7 @@ pub mod probe;
 pub mod progress;
 pub mod record;
 pub mod reduce;
+pub mod rows;
 pub mod scan;
 mod sealed;
 pub mod series;

@@ -13,6 +13,7 @@ use ringfort::advance::library::Precise;
 use ringfort::datacenter::compute::{Computed, Task, Threads};
 use ringfort::datacenter::part::Whole;
 use ringfort::datacenter::protocol::{Block, Event, Rng, Value};
+use ringfort::datacenter::room::Room;
 use ringfort::plan::Plan;
 use ringfort_kernels::Role;
 
@@ -81,7 +82,7 @@ fn check<T: Bits>(case: &Case<T>, layout: &Layout, rng: &mut Rng) -> bool {
     let job = Arc::new(case.job.clone());
     let kernel = LIBRARY.find(job.declaration.name).unwrap();
     let (cuts, steps) = (shape.cuts, shape.steps_per_exchange);
-    let whole = Whole { job: Arc::clone(&job), kernel, cuts, steps, dt: job.setup.dt };
+    let whole = Whole { job: Arc::clone(&job), kernel, cuts, steps, dt: job.setup.dt, room: Room::default() };
     let blocks = Blocks::new::<T>(&whole, layout.threads);
     let plan = Plan { checkpoint: Some(3), ..Plan::new(&job, steps) };
     let mut now = blocks.begin();

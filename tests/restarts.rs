@@ -22,6 +22,7 @@ const LAST: u64 = 17;
 /// Runs the job in `dir` up to step `steps` on `ranks` ranks: anew if `job` is given, else from the newest checkpoint.
 fn start(job: Option<&Path>, dir: &Path, ranks: usize, steps: u64) {
     let request = Request {
+        branch: None,
         job: job.map(Into::into),
         overrides: vec![format!("time.steps={steps}")],
         dir: Some(dir.into()),

@@ -82,6 +82,7 @@ impl Way {
 fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
     let ranks = way.parts.iter().product();
     let request = Request {
+        branch: None,
         job: path.map(Into::into),
         overrides: [vec![format!("time.steps={}", way.steps)], way.set.clone()].concat(),
         dir: Some(dir.into()),

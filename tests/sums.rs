@@ -84,6 +84,7 @@ impl Way {
 fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
     let ranks = way.parts.iter().product();
     let request = Request {
+        branch: None,
         job: path.map(Into::into),
         overrides: vec![format!("time.steps={}", way.steps)],
         dir: Some(dir.into()),

@@ -67,6 +67,37 @@ pub struct Parent {
     pub step: u64,
 }
 
+impl fmt::Display for Parent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} step {}", self.run, self.step)
+    }
+}
+
+impl FromStr for Parent {
+    type Err = MetaError;
+
+    fn from_str(text: &str) -> Result<Self, MetaError> {
+        let bad = || MetaError::RunId { text: text.chars().take(64).collect() };
+        let (run, step) = text.split_once(" step ").ok_or_else(bad)?;
+        Ok(Self { run: run.parse()?, step: step.parse().map_err(|_| bad())? })
+    }
+}
+
+/// A run, and where it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its id.
+    pub run: RunId,
+    /// The checkpoint of another run that it started from, if any.
+    pub parent: Option<Parent>,
+}
+
+impl From<RunId> for Origin {
+    fn from(run: RunId) -> Self {
+        Self { run, parent: None }
+    }
+}
+
 /// Type of all values of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -98,15 +129,6 @@ impl Precision {
         match self {
             Self::Float32 => 4,
             Self::Float64 => 8,
-        }
-    }
-}
-
-impl From<crate::job::Precision> for Precision {
-    fn from(precision: crate::job::Precision) -> Self {
-        match precision {
-            crate::job::Precision::F32 => Self::Float32,
-            crate::job::Precision::F64 => Self::Float64,
         }
     }
 }

@@ -1,13 +1,18 @@
-//! `ringfort render`: a picture of a plane of a checkpoint.
+//! `ringfort render`: a picture of a plane of a checkpoint, or a film of a whole run.
+
+mod film;
+mod plane;
 
 use std::path::{Path, PathBuf};
 
-use ringfort_kernels::{Real, Role};
+use plane::{hidden, seen, values_of};
+use ringfort_kernels::Role;
 
 use super::checkpoint::{Target, failure, locate, print};
 use crate::advance::library::SHIPPED;
-use crate::checkpoint::{Checkpoint, CheckpointError, Disk, Precision, scan};
+use crate::checkpoint::{Checkpoint, Disk, scan};
 use crate::exit::{Exit, Failure};
+use crate::grid::Region;
 use crate::job::{COLORS, Image, Job, planes, unknown_word};
 use crate::observe::image::{self, About, Partial};
 use crate::observe::record::RunRecord;
@@ -16,12 +21,13 @@ use crate::run::memory;
 /// Bytes of memory that a point of a picture takes while it is drawn.
 const POINT_BYTES: u64 = 48;
 
-/// Draw a plane of a checkpoint as a PNG.
+/// Draw a plane of a checkpoint as a PNG, or a whole run as an animated one.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Field, plane, colours and range not given are those of the job's first image of the field.\n\n\
     Examples:\n  ringfort render out/plate\n  ringfort render out/head --plane z=0.016 --colors inferno\n  \
-    ringfort render out/head/checkpoints/step-0000000240 --plane x=0 --range 37,41.5 --out side.png"
+    ringfort render out/head/checkpoints/step-0000000240 --plane x=0 --range 37,41.5 --out side.png\n  \
+    ringfort render out/ocean --film --range -0.5,0.5"
 )]
 pub struct Args {
     /// Checkpoint folder; of a run's folder, its newest whole one.
@@ -32,15 +38,21 @@ pub struct Args {
     /// Where the plane cuts the other axes, say z=0.5 [default: the middle of the slowest axis].
     #[arg(long, value_name = "CUT", allow_hyphen_values = true)]
     plane: Option<String>,
-    /// File [default: FIELD-PLANE-step-N.png, in the folder images of a run, else here].
+    /// File [default: FIELD-PLANE-step-N.png or FIELD-film.png, in the folder images of a run, else here].
     #[arg(long, value_name = "F.png")]
     out: Option<PathBuf>,
     /// Colour map: viridis, magma, inferno, plasma, turbo or cividis.
     #[arg(long, value_name = "C")]
     colors: Option<String>,
-    /// Lowest and highest value of the colour bar [default: those of the picture].
+    /// Lowest and highest value of the colour bar [default: those of the picture, or of all pictures of a film].
     #[arg(long, value_name = "A,B", value_parser = range, allow_hyphen_values = true)]
     range: Option<(f64, f64)>,
+    /// All times of a run as one animated PNG: those of an [[output]] that holds the field, else those of the checkpoints.
+    #[arg(long)]
+    film: bool,
+    /// Pictures of a film in a second.
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "film", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    fps: u16,
 }
 
 fn range(text: &str) -> Result<(f64, f64), String> {
@@ -62,6 +74,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         return Err(Failure::usage(unknown_word("colour map", colors, &COLORS)));
     }
     let path = match locate(&args.path)? {
+        Target::Checkpoint(_) if args.film => {
+            return Err(Failure::usage(format!(
+                "{} is one checkpoint; give the folder of the run for a film",
+                args.path.display()
+            )));
+        }
         Target::Checkpoint(folder) => {
             let checkpoint = Checkpoint::open(&Disk, &folder).map_err(failure)?;
             let run_dir = folder.parent().and_then(Path::parent).map(Path::to_path_buf);
@@ -70,6 +88,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             let name = wanted.file_name(&checkpoint);
             write(args, Path::new(name.strip_prefix("images/").unwrap_or(&name)), &png)?
         }
+        Target::Run(dir) if args.film => film::film(args, &dir)?,
         Target::Run(dir) => newest(args, &dir)?,
     };
     print(&format!("{}\n", path.display()));
@@ -103,11 +122,26 @@ fn write(args: &Args, default: &Path, png: &[u8]) -> Result<PathBuf, Failure> {
     written.map_err(|error| Failure::usage(format!("cannot write {}: {error}", path.display())))
 }
 
+/// Refuses a picture of the points of `region` that does not fit this machine's memory.
+fn enough_memory(region: &Region) -> Result<(), Failure> {
+    let needed = (region.cells() as u64).saturating_mul(POINT_BYTES);
+    if memory::available().is_some_and(|free| needed > free) {
+        return Err(Failure::usage(format!(
+            "a picture of {} points needs {} of memory, more than this machine has left; cut the grid elsewhere",
+            region.cells(),
+            memory::in_words(needed)
+        )));
+    }
+    Ok(())
+}
+
 /// What to draw.
 struct Wanted {
     image: Image,
     component: usize,
     job: String,
+    /// Names of the job's fields by slot, where it could be read.
+    fields: Vec<&'static str>,
 }
 
 impl Wanted {
@@ -116,11 +150,11 @@ impl Wanted {
         let meta = checkpoint.meta();
         let record = run_dir.and_then(|dir| RunRecord::read(&dir.join("run.json")).ok()).unwrap_or_default();
         // What the job says are suggestions: one that this program cannot read is no obstacle.
-        let job = Job::images(&meta.job, &record.job_path, &SHIPPED).ok();
+        let job = Job::views(&meta.job, &record.job_path, &[], &SHIPPED).ok();
         let names: Vec<&str> = meta.components.iter().map(|field| field.name.as_str()).collect();
         let field = args.field.as_deref().unwrap_or(names[0]);
         let Some(component) = checkpoint.component(field) else {
-            let role = job.as_ref().and_then(|(kernel, _)| Some(kernel.fields[kernel.slot(field)?].role));
+            let role = job.as_ref().and_then(|job| Some(job.declaration.fields[job.declaration.slot(field)?].role));
             return Err(Failure::usage(match role {
                 Some(Role::Derived) => format!(
                     "pictures of derived fields such as `{field}` are not yet supported; checkpoints hold {}",
@@ -132,7 +166,10 @@ impl Wanted {
                 None => unknown_word("field", field, &names),
             }));
         };
-        let like = job.and_then(|(_, images)| images.into_iter().find(|image| image.field == field));
+        let fields: Vec<_> = job.iter().flat_map(|job| job.declaration.fields.iter().map(|field| field.name)).collect();
+        let like = job.and_then(|job| job.images.into_iter().find(|image| image.field == field));
+        let shown = like.as_ref().and_then(|like| like.shown.clone());
+        let shown = seen(shown, |slot| checkpoint.component(fields[slot]).is_some());
         let plane = match (&args.plane, &like) {
             (None, Some(like)) => like.plane.clone(),
             (given, _) => {
@@ -142,14 +179,15 @@ impl Wanted {
         let own = args.colors.clone().or_else(|| like.as_ref().map(|like| like.colors.clone()));
         let image = Image {
             field: field.to_owned(),
-            slot: 0,
+            slot: fields.iter().position(|name| *name == field).unwrap_or_default(),
             every: 1,
             plane,
             colors: own.unwrap_or_else(|| COLORS[0].to_owned()),
             range: args.range.or_else(|| like.and_then(|like| like.range)),
+            shown,
         };
         let name = if record.job.is_empty() { checkpoint.name() } else { record.job };
-        Ok(Self { image, component, job: name })
+        Ok(Self { image, component, job: name, fields })
     }
 
     fn file_name(&self, checkpoint: &Checkpoint<'_>) -> String {
@@ -163,34 +201,20 @@ impl Wanted {
             return Err(failure(error));
         }
         let region = image::plane(&self.image, &meta.grid);
-        let needed = (region.cells() as u64).saturating_mul(POINT_BYTES);
-        if memory::available().is_some_and(|free| needed > free) {
-            return Err(Failure::usage(format!(
-                "a picture of {} points needs {} of memory, more than this machine has left; cut the grid elsewhere",
-                region.cells(),
-                memory::in_words(needed)
-            )));
-        }
-        let read = match meta.precision {
-            Precision::Float32 => values::<f32>(checkpoint, self.component, &region),
-            Precision::Float64 => values::<f64>(checkpoint, self.component, &region),
-        };
-        let partial = Partial { region, values: read.map_err(failure)? };
+        enough_memory(&region)?;
+        let values = hidden(&self.image, &meta.grid, &mut |slot| {
+            let name = match slot == self.image.slot {
+                true => &meta.components[self.component].name,
+                false => self.fields[slot],
+            };
+            values_of(checkpoint, name, &region)
+        })?;
+        let partial = Partial { region, values };
         let field = &meta.components[self.component];
         let about = About { job: &self.job, field: &field.about, unit: &field.unit, time_unit: "s" };
         image::finish(&self.image, &meta.grid, (meta.step, meta.time), &[partial], &about)
             .map_err(|error| Failure::new(Exit::Usage, error))
     }
-}
-
-fn values<T: Real>(
-    checkpoint: &Checkpoint<'_>,
-    component: usize,
-    region: &crate::grid::Region,
-) -> Result<Vec<f64>, CheckpointError> {
-    let mut values = vec![T::default(); region.cells()];
-    checkpoint.read_region(component, region, &mut values)?;
-    Ok(values.iter().map(|value| value.to_f64()).collect())
 }
 
 #[cfg(test)]

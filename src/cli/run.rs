@@ -34,10 +34,14 @@ pub struct RunArgs {
 
 /// Continue the run in a folder from its newest valid checkpoint.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ringfort restart out/plate\n  mpirun -n 6 ringfort restart out/head")]
+#[command(after_help = "Examples:\n  ringfort restart out/plate\n  mpirun -n 6 ringfort restart out/head\n  \
+    ringfort restart out/head --branch out/warmer --set kernel.perfusion=0.02")]
 pub struct RestartArgs {
     /// Folder of the run.
     dir: PathBuf,
+    /// Go on in a new run in this folder, with other physics if need be (--set kernel.KEY=VALUE); the run in DIR stays as it is.
+    #[arg(long, value_name = "NEWDIR")]
+    branch: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -115,7 +119,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
         (false, true) => How::Fresh,
         (false, false) => How::New,
     };
-    start(Some(args.job.clone()), args.out.clone(), how, &args.common)
+    start(Some(args.job.clone()), (args.out.clone(), None), how, &args.common)
 }
 
 /// Continues a run.
@@ -124,10 +128,15 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
 ///
 /// Any error of the run, with its exit code.
 pub fn restart(args: &RestartArgs) -> Result<Exit, Failure> {
-    start(None, Some(args.dir.clone()), How::Restart, &args.common)
+    start(None, (Some(args.dir.clone()), args.branch.clone()), How::Restart, &args.common)
 }
 
-fn start(job: Option<PathBuf>, dir: Option<PathBuf>, how: How, common: &Common) -> Result<Exit, Failure> {
+fn start(
+    job: Option<PathBuf>,
+    (dir, branch): (Option<PathBuf>, Option<PathBuf>),
+    how: How,
+    common: &Common,
+) -> Result<Exit, Failure> {
     let signals = Signals::listen().map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")))?;
     let mut overrides = common.overrides.clone();
     overrides.extend(common.steps.map(|steps| format!("time.steps={steps}")));
@@ -135,6 +144,7 @@ fn start(job: Option<PathBuf>, dir: Option<PathBuf>, how: How, common: &Common) 
         job,
         overrides,
         dir,
+        branch,
         how,
         ranks: common.ranks.clone().map(|ranks| ranks.0),
         threads: 1,

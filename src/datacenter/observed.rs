@@ -41,9 +41,7 @@ impl Observed {
         let mut read = |slot: usize, region: &Region, out: &mut [f64]| part.read(slot, region, out);
         let mut seen = Self::default();
         for &number in &due.images {
-            let wanted = &job.images[number];
-            let mut read = |region: &Region, out: &mut [f64]| part.read(wanted.slot, region, out);
-            let partial = image::partial(wanted, &job.grid, &block, &mut read);
+            let partial = image::partial(&job.images[number], &job.grid, &block, &mut read);
             seen.images.push((number, partial.map(|partial| partial.to_bytes()).unwrap_or_default()));
         }
         if !due.reduces.is_empty() {

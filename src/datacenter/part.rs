@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringfort_kernels::{Given, Role};
 
+use super::room::Room;
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
@@ -35,6 +36,8 @@ pub struct Whole {
     pub steps: usize,
     /// Time step in seconds.
     pub dt: f64,
+    /// Where values get their memory.
+    pub room: Room,
 }
 
 /// A block with its storage.
@@ -130,7 +133,12 @@ impl<T: Precise> Part<T> {
             return Err(PartError::Length { block: self.number, expected, found: state.len() });
         }
         for (&slot, some) in self.components.iter().zip(state.chunks_exact(bytes)) {
-            self.fields.write(slot, &own, &values(some));
+            self.fields.rows_mut(slot, &own, |cell, row| {
+                let from = &some[offset(&own, cell) * T::BYTES..];
+                for (value, bytes) in row.iter_mut().zip(from.chunks_exact(T::BYTES)) {
+                    *value = T::read_le(bytes);
+                }
+            });
         }
         Ok(())
     }
@@ -149,21 +157,19 @@ impl<T: Precise> Part<T> {
 
     fn collect(&self, spans: &[Span]) -> Bytes {
         let cells: usize = spans.iter().map(Span::cells).sum();
-        let mut bytes = vec![0; cells * self.components.len() * T::BYTES];
-        let mut rest = bytes.as_mut_slice();
-        let mut row: Vec<T> = Vec::new();
-        for span in spans {
-            for &slot in &self.components {
-                let (some, more) = rest.split_at_mut(span.cells() * T::BYTES);
-                rest = more;
-                row.resize(span.cells(), T::default());
-                self.fields.read(slot, span, &mut row);
-                for (to, value) in some.chunks_exact_mut(T::BYTES).zip(&row) {
-                    value.write_le(to);
+        self.whole.room.fill(cells * self.components.len() * T::BYTES, |mut rest| {
+            for span in spans {
+                for &slot in &self.components {
+                    self.fields.rows(slot, span, |_, row| {
+                        let (some, more) = std::mem::take(&mut rest).split_at_mut(row.len() * T::BYTES);
+                        rest = more;
+                        for (to, value) in some.chunks_exact_mut(T::BYTES).zip(row) {
+                            value.write_le(to);
+                        }
+                    });
                 }
             }
-        }
-        bytes.into()
+        })
     }
 
     /// Takes steps `steps`, counted from the job's start, from the state, with the `shells` of all neighbours of the same step.
@@ -179,9 +185,7 @@ impl<T: Precise> Part<T> {
             let wanted = relative(&block, &beyond.cells);
             if owner == self.number {
                 for &slot in &self.components {
-                    let mut values = vec![T::default(); wanted.cells()];
-                    self.fields.read(slot, &wanted, &mut values);
-                    self.fields.write(slot, &beyond.halo, &values);
+                    self.fields.copy(slot, &wanted, &beyond.halo);
                 }
                 continue;
             }
@@ -193,7 +197,7 @@ impl<T: Precise> Part<T> {
             let shell = Shell { slabs: slabs(cuts, &layout), components: self.components.len(), bytes: shell };
             shell.check::<T>(owner)?;
             for (component, &slot) in self.components.iter().enumerate() {
-                self.fields.write(slot, &beyond.halo, &shell.read(component, &wanted));
+                shell.read(component, &wanted, &beyond.halo, (&mut self.fields, slot));
             }
         }
         self.engine.advance(&mut self.fields, steps);
@@ -315,9 +319,8 @@ impl Shell<'_> {
         if found == expected { Ok(()) } else { Err(PartError::Length { block, expected, found }) }
     }
 
-    /// Values of `component` in `wanted`, which the slabs cover.
-    fn read<T: Precise>(&self, component: usize, wanted: &Span) -> Vec<T> {
-        let mut out = vec![T::default(); wanted.cells()];
+    /// Sets the cells `to` of a slot of `fields` to the values of `component` in `wanted`, which the slabs cover.
+    fn read<T: Precise>(&self, component: usize, wanted: &Span, to: &Span, (fields, slot): (&mut Fields<T>, usize)) {
         let mut before = 0;
         for slab in &self.slabs {
             let cells = slab.cells();
@@ -325,20 +328,18 @@ impl Shell<'_> {
             before += cells * self.components;
             let low = std::array::from_fn(|axis| slab.low[axis].max(wanted.low[axis]));
             let high = std::array::from_fn(|axis| slab.high[axis].min(wanted.high[axis]));
-            let common = Span { low, high };
-            let width = common.extent(3);
             if (0..AXES).any(|axis| high[axis] <= low[axis]) {
                 continue;
             }
-            common.each_row(|cell| {
-                let source = &from[offset(slab, cell) * T::BYTES..][..width * T::BYTES];
-                let to = &mut out[offset(wanted, cell)..][..width];
-                for (to, bytes) in to.iter_mut().zip(source.chunks_exact(T::BYTES)) {
+            let moved = |end: [isize; AXES]| std::array::from_fn(|axis| end[axis] - wanted.low[axis] + to.low[axis]);
+            fields.rows_mut(slot, &Span { low: moved(low), high: moved(high) }, |cell, row| {
+                let there = std::array::from_fn(|axis| cell[axis] - to.low[axis] + wanted.low[axis]);
+                let source = &from[offset(slab, there) * T::BYTES..];
+                for (to, bytes) in row.iter_mut().zip(source.chunks_exact(T::BYTES)) {
                     *to = T::read_le(bytes);
                 }
             });
         }
-        out
     }
 }
 
@@ -346,8 +347,4 @@ impl Shell<'_> {
 fn offset(span: &Span, cell: [isize; AXES]) -> usize {
     let at: Extents = std::array::from_fn(|axis| (cell[axis] - span.low[axis]).unsigned_abs());
     (0..AXES).fold(0, |offset, axis| offset * span.extent(axis) + at[axis])
-}
-
-fn values<T: Precise>(bytes: &[u8]) -> Vec<T> {
-    bytes.chunks_exact(T::BYTES).map(T::read_le).collect()
 }

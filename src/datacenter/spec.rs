@@ -7,35 +7,43 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ringfort_kernels::Role;
 use serde::{Deserialize, Serialize};
 
 use super::part::Whole;
 use super::protocol::{Config, Limits};
+use super::room::Room;
 use crate::advance::footprint::Footprint;
 use crate::advance::library::{AnyKernel, Library};
-use crate::checkpoint::RunId;
+use crate::checkpoint::{Origin, RunId};
 use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
 use crate::grid::{AXES, Extents};
 use crate::job::{Every, Job};
 use crate::plan::Plan;
 use crate::run::folder::FolderError;
+use crate::run::memory;
 use crate::run::shape::Shape;
 
 /// Blocks for each worker where the job does not say.
 const BLOCKS_PER_WORKER: usize = 2;
 /// Steps per round where the job does not say.
 const STEPS_PER_ROUND: usize = 4;
-/// Rounds between snapshots where the job counts none in steps: at least, and at most.
+/// Rounds between snapshots where the job does not say: at least, and at most.
 const ROUNDS: (u64, u64) = (16, 64);
 /// Generations that the shells kept may span.
 const SPAN: u64 = 2;
+/// Shells kept take at most one part in so many of the memory that is free at the start.
+const PART_OF_MEMORY: u64 = 8;
 
 /// What all workers of a run must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// Id of the run.
     pub run: String,
+    /// Checkpoint of another run that this one started from, if any.
+    #[serde(default)]
+    pub parent: Option<String>,
     /// Absolute path of the job file, whose text lies in the run's folder: relative inputs begin at its folder.
     pub job_path: PathBuf,
     /// Overrides in force.
@@ -68,6 +76,8 @@ pub struct Run {
     pub spec: Spec,
     /// Its id.
     pub id: RunId,
+    /// The same, and where it began.
+    pub origin: Origin,
     /// The job with its blocks.
     pub whole: Whole,
     /// Where rounds end.
@@ -94,7 +104,7 @@ impl Spec {
     pub fn new(
         job: &Job,
         footprint: &Footprint,
-        (run, dt, dir): (RunId, f64, &Path),
+        (origin, dt, dir): (Origin, f64, &Path),
         wishes: &Wishes,
     ) -> Result<(Self, Vec<String>), Failure> {
         let asked = job.datacenter.blocks.as_deref();
@@ -111,9 +121,10 @@ impl Spec {
             Some(Every::Steps(steps)) => Some(steps),
             Some(Every::Seconds(_)) | None => None,
         };
-        let generation = job.datacenter.snapshot_every.or(kept).unwrap_or_else(|| {
-            let every = between_snapshots(&shape.cuts, footprint, round);
-            if job.checkpoint.every.is_some() || job.time.steps > every {
+        let generation = job.datacenter.snapshot_every.unwrap_or_else(|| {
+            let most = between_snapshots(job, &shape.cuts, footprint, round);
+            let every = kept.map_or(most, |kept| dividing(kept, most));
+            if kept != Some(every) && (kept.is_some() || job.checkpoint.every.is_some() || job.time.steps > every) {
                 notes.push(format!(
                     "a snapshot every {every} steps; [datacenter] snapshot_every = \"N steps\" sets another number"
                 ));
@@ -122,7 +133,8 @@ impl Spec {
         });
         let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
         let spec = Self {
-            run: run.to_string(),
+            run: origin.run.to_string(),
+            parent: origin.parent.map(|parent| parent.to_string()),
             job_path: std::path::absolute(&job.path).unwrap_or_else(|_| job.path.clone()),
             overrides: Vec::new(),
             fingerprint: hex(&job.fingerprint),
@@ -138,7 +150,7 @@ impl Spec {
                 .clone()
                 .unwrap_or_else(|| format!("sqlite:{}", absolute.join("ledger.sqlite").display())),
             blobs: wishes.blobs.clone().unwrap_or_else(|| format!("file://{}", absolute.display())),
-            shared: shared(run, &absolute),
+            shared: shared(origin.run, &absolute),
         };
         Ok((spec, notes))
     }
@@ -204,10 +216,12 @@ impl Spec {
         let kernel: &'static dyn AnyKernel =
             library.find(job.declaration.name).ok_or_else(|| Failure::usage("the kernel is not in this program"))?;
         let id: RunId = self.run.parse().map_err(Failure::usage)?;
+        let parent = self.parent.as_deref().map(str::parse).transpose().map_err(Failure::usage)?;
         let cuts = Cuts::new(job.grid.points, self.blocks).map_err(Failure::usage)?;
         let plan = Plan { checkpoint: Some(self.generation), ..Plan::new(&job, self.steps_per_round) };
-        let whole = Whole { job: Arc::new(job), kernel, cuts, steps: self.steps_per_round, dt: self.dt };
-        Ok(Run { spec: self, id, whole, plan })
+        let whole =
+            Whole { job: Arc::new(job), kernel, cuts, steps: self.steps_per_round, dt: self.dt, room: Room::default() };
+        Ok(Run { spec: self, id, origin: Origin { run: id, parent }, whole, plan })
     }
 }
 
@@ -260,16 +274,27 @@ fn shape(
     Err(last.map_or_else(|| Failure::usage("no blocks"), Failure::usage))
 }
 
-/// Steps between snapshots such that the shells kept of a block take about as much memory as the block.
-fn between_snapshots(cuts: &Cuts, footprint: &Footprint, round: usize) -> u64 {
+/// Steps between snapshots such that the shells kept of all blocks take a small part of this machine's memory.
+fn between_snapshots(job: &Job, cuts: &Cuts, footprint: &Footprint, round: usize) -> u64 {
     let largest = cuts.largest();
     let deep = footprint.step_radius().map(|cells| cells * round);
     let inner: usize = (0..AXES)
         .map(|axis| if cuts.parts()[axis] > 1 { largest[axis].saturating_sub(2 * deep[axis]) } else { largest[axis] })
         .product();
-    let cells: usize = largest.iter().product();
-    let rounds = (cells as u64 / (cells - inner).max(1) as u64 / SPAN).clamp(ROUNDS.0, ROUNDS.1);
+    let shell = largest.iter().product::<usize>().saturating_sub(inner).max(1);
+    let values = shell.saturating_mul(cuts.count()).saturating_mul(job.declaration.of_role(Role::Component).count());
+    let bytes = crate::checkpoint::Precision::from(job.precision).bytes().saturating_mul(values).max(1) as u64;
+    let room = memory::available().unwrap_or(0) / PART_OF_MEMORY;
+    let rounds = (room / bytes / SPAN).clamp(ROUNDS.0, ROUNDS.1);
     rounds * round as u64
+}
+
+/// Steps between snapshots where checkpoints are `kept` steps apart: as many as divide that and are close to `most`, if there
+/// are such.
+fn dividing(kept: u64, most: u64) -> u64 {
+    let fewest = kept.div_ceil(most.max(1)).max(1);
+    let count = (fewest..fewest + most).find(|&count| kept.is_multiple_of(count) && kept / count >= most / 4);
+    count.map_or(kept, |count| kept / count)
 }
 
 /// Folder in memory for the workers of one host; one on disk where the system has no such thing.
@@ -283,3 +308,24 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 const FILE: &str = "datacenter.json";
+
+#[cfg(test)]
+mod tests {
+    use super::dividing;
+
+    #[test]
+    fn snapshots_divide_what_lies_between_checkpoints() {
+        for (kept, most, wanted) in [
+            (1000, 512, 500),
+            (1000, 128, 125),
+            (512, 512, 512),
+            (100, 512, 100),
+            (5, 512, 5),
+            (997, 512, 997),
+            (2 * 997, 512, 2 * 997),
+            (4 * 499, 512, 499),
+        ] {
+            assert_eq!(dividing(kept, most), wanted, "{kept} {most}");
+        }
+    }
+}

@@ -93,6 +93,7 @@ pub async fn run(request: &Request, say: Say<'_>) -> Result<Exit, Failure> {
         job: request.job.as_deref(),
         overrides: &request.overrides,
         dir: request.dir.as_deref(),
+        branch: None,
         how: request.how,
         library: &request.library,
     };
@@ -122,8 +123,8 @@ pub async fn run(request: &Request, say: Say<'_>) -> Result<Exit, Failure> {
     let keys = Keys::new(run.id);
     let views = Views::new(&run, blobs.clone(), (&begin.dir, from), say).await;
     let meta = {
-        let (whole, id) = (run.whole.clone(), run.id);
-        move |step| describe(&whole.job, (whole.cuts, whole.dt), id, step)
+        let (whole, origin) = (run.whole.clone(), run.origin);
+        move |step| describe(&whole.job, (whole.cuts, whole.dt), origin, step)
     };
     let generations = Generations::new(blobs, meta).map_err(Failure::usage)?;
     let children = Children::new(&begin.dir, request.threads);

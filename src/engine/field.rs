@@ -264,6 +264,55 @@ impl<T: Real> Fields<T> {
         }
     }
 
+    /// Calls `see` with each row of `span` of `slot`, in memory order: its first cell and its values.
+    ///
+    /// # Panics
+    ///
+    /// If `span` leaves the layout, or the slot has no value per cell.
+    pub fn rows(&self, slot: usize, span: &Span, mut see: impl FnMut([isize; AXES], &[T])) {
+        assert!(self.layout.all().holds(span), "{span:?} leaves {:?}", self.layout);
+        let Storage::Full { now, .. } = &self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        let width = span.extent(3);
+        span.each_row(|cell| {
+            let at = self.layout.at(cell).cast_unsigned();
+            see(cell, &now[at..at + width]);
+        });
+    }
+
+    /// Calls `set` with each row of `span` of `slot`, in memory order: its first cell and its values, to be set.
+    ///
+    /// # Panics
+    ///
+    /// If `span` leaves the layout, or the slot has no value per cell.
+    pub fn rows_mut(&mut self, slot: usize, span: &Span, mut set: impl FnMut([isize; AXES], &mut [T])) {
+        assert!(self.layout.all().holds(span), "{span:?} leaves {:?}", self.layout);
+        let Storage::Full { now, .. } = &mut self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        let width = span.extent(3);
+        span.each_row(|cell| {
+            let at = self.layout.at(cell).cast_unsigned();
+            set(cell, &mut now[at..at + width]);
+        });
+    }
+
+    /// Copies the values of `slot` in `from` to the cells of `to`, which has the same extents.
+    ///
+    /// # Panics
+    ///
+    /// If a span leaves the layout, extents differ, or the slot has no value per cell.
+    pub fn copy(&mut self, slot: usize, from: &Span, to: &Span) {
+        let whole = self.layout.all();
+        assert!(whole.holds(from) && whole.holds(to), "{from:?} or {to:?} leaves {:?}", self.layout);
+        assert!((0..AXES).all(|axis| from.extent(axis) == to.extent(axis)), "{from:?} is not {to:?} moved");
+        let Storage::Full { now, .. } = &mut self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        let width = from.extent(3);
+        let layout = self.layout;
+        to.each_row(|cell| {
+            let source = std::array::from_fn(|axis| cell[axis] - to.low[axis] + from.low[axis]);
+            let (to, from) = (layout.at(cell).cast_unsigned(), layout.at(source).cast_unsigned());
+            now.copy_within(from..from + width, to);
+        });
+    }
+
     /// Sets the values of `slot` in `span` from `values`, in memory order.
     ///
     /// # Panics

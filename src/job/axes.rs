@@ -4,6 +4,7 @@ use ringfort_kernels::{Declaration, Role};
 
 use super::document::Document;
 use super::error::{JobError, Mistake};
+use super::formula::Map;
 use super::{Every, Image, Source, schedule, schema};
 use crate::grid::{AXES, Boundary, Extents, Grid, Units};
 
@@ -175,7 +176,8 @@ fn image(seen: &Seen<'_>, at: usize, given: &schema::Image) -> Result<Image, Job
         Some(_) => document.wrong(&path("plane"), problem),
         None => document.missing(&path("plane"), problem),
     })?;
-    Ok(Image { field: given.field.clone(), slot, every, plane, colors: colors.to_owned(), range })
+    let shown = given.shown.as_ref().map(|text| seen.map(&path("where"), text)).transpose()?;
+    Ok(Image { field: given.field.clone(), slot, every, plane, colors: colors.to_owned(), range, shown })
 }
 
 /// What says which fields have values to look at.
@@ -196,6 +198,18 @@ impl Seen<'_> {
         let slot = self.declaration.slot(name).unwrap_or_default();
         check_given(self.document, path, slot, self.declaration, self.sources)?;
         Ok(slot)
+    }
+
+    /// The formula `text` of fields and coordinates given at `path`.
+    pub(super) fn map(&self, path: &[&str], text: &str) -> Result<Map, JobError> {
+        let slot = |field| self.declaration.slot(field).map(|slot| (field, slot));
+        let fields: Vec<(&str, usize)> = shown(self.declaration).filter_map(slot).collect();
+        let map =
+            Map::parse(text, &fields, self.grid).map_err(|error| self.document.wrong_formula(path, text, error))?;
+        for slot in map.slots() {
+            check_given(self.document, path, slot, self.declaration, self.sources)?;
+        }
+        Ok(map)
     }
 
     /// Steps of the interval `text` at `path`, at whose multiples `what` are due.

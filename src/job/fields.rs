@@ -9,6 +9,7 @@ use super::document::Document;
 use super::error::{JobError, Mistake};
 use super::formula::Formula;
 use super::input::{Input, InputError};
+use super::stored::Stored;
 use super::{Precision, Source, schema};
 use crate::grid::{Grid, Units};
 
@@ -27,7 +28,7 @@ pub(super) fn given(source: &Option<Source>) -> Given {
     match source {
         None => Given::Absent,
         Some(Source::Number(value)) => Given::Number(*value),
-        Some(Source::Formula(_) | Source::File(_) | Source::Latitude(_)) => Given::Varying,
+        Some(Source::Formula(_) | Source::File(_) | Source::Checkpoint(_) | Source::Latitude(_)) => Given::Varying,
     }
 }
 
@@ -97,14 +98,34 @@ impl Reader<'_> {
                 self.check_number(field, *value).map_err(|problem| self.document.wrong(&path, problem))?;
                 Ok(Source::Number(*value))
             }
-            schema::Field::Table(table) => match (&table.formula, &table.file) {
-                (Some(formula), None) => self.formula(field, table, formula),
-                (None, Some(file)) => self.file(field, table, file),
-                (Some(_), Some(_)) => {
-                    Err(self.document.wrong(&path, "both a formula and a file are given; remove one of them"))
+            schema::Field::Table(table) => match (&table.formula, &table.file, &table.checkpoint) {
+                (Some(formula), None, None) => self.formula(field, table, formula),
+                (None, Some(file), None) => self.file(field, table, file),
+                (None, None, Some(folder)) => self.checkpoint(field, table, folder),
+                (None, None, None) => {
+                    Err(self.document.wrong(&path, "neither a formula nor a file nor a checkpoint is given; give one"))
                 }
-                (None, None) => Err(self.document.wrong(&path, "neither a formula nor a file is given; give one")),
+                (formula, file, _) => {
+                    let (first, second) = match (formula, file) {
+                        (Some(_), Some(_)) => ("formula", "file"),
+                        (Some(_), None) => ("formula", "checkpoint"),
+                        (None, _) => ("file", "checkpoint"),
+                    };
+                    let problem = format!("both a {first} and a {second} are given; remove one of them");
+                    Err(self.document.wrong(&path, problem))
+                }
             },
+        }
+    }
+
+    /// Refuses keys that do not belong to the kind of source that is given.
+    fn only(&self, field: &Field, kind: &str, foreign: &[(&str, bool, &str)]) -> Result<(), JobError> {
+        match foreign.iter().find(|(_, given, _)| *given) {
+            None => Ok(()),
+            Some((key, _, owner)) => {
+                let problem = format!("it belongs to {owner}, not to a {kind}; remove it");
+                Err(self.document.wrong(&["fields", field.name, key], problem))
+            }
         }
     }
 
@@ -125,18 +146,22 @@ impl Reader<'_> {
 
     fn formula(&self, field: &Field, table: &schema::FieldTable, text: &str) -> Result<Source, JobError> {
         let path = ["fields", field.name, "formula"];
-        for (key, given) in [("start", table.start.is_some()), ("values", table.values.is_some())] {
-            if given {
-                let problem = "it belongs to a file, not to a formula; remove it";
-                return Err(self.document.wrong(&["fields", field.name, key], problem));
-            }
-        }
+        self.only(
+            field,
+            "formula",
+            &[
+                ("start", table.start.is_some(), "a file"),
+                ("values", table.values.is_some(), "a file"),
+                ("field", table.field.is_some(), "a checkpoint"),
+            ],
+        )?;
         let parsed = Formula::parse(text, self.grid, field.least).map(Source::Formula);
         parsed.map_err(|error| self.document.wrong_formula(&path, text, error))
     }
 
     fn file(&self, field: &Field, table: &schema::FieldTable, file: &str) -> Result<Source, JobError> {
         let path = |key| ["fields", field.name, key];
+        self.only(field, "file", &[("field", table.field.is_some(), "a checkpoint")])?;
         for (at, value) in table.values.iter().flatten().enumerate() {
             let place = ["fields", field.name, "values", &at.to_string()];
             self.check_number(field, *value).map_err(|problem| self.document.wrong(&place, problem))?;
@@ -153,6 +178,22 @@ impl Reader<'_> {
                 InputError::StartLength { .. } | InputError::Box { .. } => "start",
                 InputError::NoLabels { .. } => "values",
                 _ => "file",
+            };
+            self.document.located(self.document.value(&path(key)), Mistake::Input { field: field.name.into(), error })
+        })
+    }
+
+    fn checkpoint(&self, field: &Field, table: &schema::FieldTable, folder: &str) -> Result<Source, JobError> {
+        let path = |key| ["fields", field.name, key];
+        self.only(field, "checkpoint", &[("values", table.values.is_some(), "a file")])?;
+        let component = table.field.as_deref().unwrap_or(field.name);
+        let opened = Stored::open(&self.folder.join(folder), component, field.least)
+            .and_then(|stored| stored.with_box(table.start.as_deref(), self.grid));
+        opened.map(|stored| Source::Checkpoint(Box::new(stored))).map_err(|error| {
+            let key = match error {
+                InputError::StartLength { .. } | InputError::Box { .. } => "start",
+                InputError::NoComponent { .. } if table.field.is_some() => "field",
+                _ => "checkpoint",
             };
             self.document.located(self.document.value(&path(key)), Mistake::Input { field: field.name.into(), error })
         })

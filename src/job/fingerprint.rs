@@ -71,6 +71,9 @@ fn source(source: &Source) -> String {
             let values = input.values().map_or("none".to_owned(), bits);
             format!("file {} start {:?} values {values}", input.hash(), input.start())
         }
+        Source::Checkpoint(stored) => {
+            format!("checkpoint {} field {:?} start {:?}", stored.hash(), stored.field(), stored.start())
+        }
     }
 }
 

@@ -53,34 +53,7 @@ impl Input {
 
     /// The same, as values of all points of `grid`: the whole array, or the box that begins at `start`.
     pub(super) fn with_box(mut self, start: Option<&[u64]>, grid: &Grid) -> Result<Self, InputError> {
-        let points = grid.own(&grid.points);
-        let shape = &self.header.shape;
-        if let Some(start) = start
-            && start.len() != grid.axes
-        {
-            return Err(InputError::StartLength { given: start.len(), axes: grid.axes });
-        }
-        let refuse_shape =
-            || InputError::Shape { path: self.path.clone(), shape: shape.clone(), points: points.into() };
-        let Some(start) = start else {
-            return if shape == points { Ok(self) } else { Err(refuse_shape()) };
-        };
-        if shape.len() != grid.axes {
-            return Err(refuse_shape());
-        }
-        let mut first = Vec::new();
-        for (axis, &from) in start.iter().enumerate() {
-            let from = usize::try_from(from).ok();
-            let end = from.and_then(|from| from.checked_add(points[axis])).filter(|end| *end <= shape[axis]);
-            match (from, end) {
-                (Some(from), Some(_)) => first.push(from),
-                _ => {
-                    let (start, points, shape) = (start.to_vec(), points.to_vec(), shape.clone());
-                    return Err(InputError::Box { path: self.path, start, points, shape });
-                }
-            }
-        }
-        self.start = first;
+        self.start = first_index(&self.path, &self.header.shape, start, grid)?;
         Ok(self)
     }
 
@@ -175,6 +148,36 @@ impl Input {
         }
         Ok(value)
     }
+}
+
+/// Index of the first point of `grid` in an array of `shape`: that of the whole array, or of the box that begins at `start`.
+pub(super) fn first_index(
+    path: &Path,
+    shape: &[usize],
+    start: Option<&[u64]>,
+    grid: &Grid,
+) -> Result<Vec<usize>, InputError> {
+    let points = grid.own(&grid.points);
+    if let Some(start) = start
+        && start.len() != grid.axes
+    {
+        return Err(InputError::StartLength { given: start.len(), axes: grid.axes });
+    }
+    if shape.len() != grid.axes || (start.is_none() && shape != points) {
+        return Err(InputError::Shape { path: path.into(), shape: shape.into(), points: points.into() });
+    }
+    let Some(start) = start else { return Ok(vec![0; grid.axes]) };
+    let place = |(axis, &from): (usize, &u64)| {
+        let from = usize::try_from(from).ok()?;
+        from.checked_add(points[axis]).filter(|end| *end <= shape[axis]).map(|_| from)
+    };
+    let first: Option<Vec<usize>> = start.iter().enumerate().map(place).collect();
+    first.ok_or_else(|| InputError::Box {
+        path: path.into(),
+        start: start.into(),
+        points: points.into(),
+        shape: shape.into(),
+    })
 }
 
 fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), InputError> {

@@ -1,12 +1,10 @@
 //! `[[reduce]]`: one number, or a few, of all cells, every so many steps.
 
-use ringfort_kernels::Declaration;
-
+use super::axes::Seen;
 use super::document::Document;
 use super::error::JobError;
 use super::formula::Map;
-use super::{Every, Source, axes, schedule, schema};
-use crate::grid::Grid;
+use super::{schedule, schema};
 
 /// Most bins of a histogram.
 const MOST_BINS: u64 = 1 << 16;
@@ -79,13 +77,8 @@ impl Bins {
 }
 
 /// All reduces.
-pub(super) fn reduces(
-    document: &Document,
-    given: &[schema::Reduce],
-    grid: &Grid,
-    declaration: &Declaration,
-    sources: &[Option<Source>],
-) -> Result<Vec<Reduce>, JobError> {
+pub(super) fn reduces(seen: &Seen<'_>, given: &[schema::Reduce]) -> Result<Vec<Reduce>, JobError> {
+    let document = seen.document;
     let mut all: Vec<Reduce> = Vec::new();
     for (at, given) in given.iter().enumerate() {
         let at = at.to_string();
@@ -95,33 +88,12 @@ pub(super) fn reduces(
             let problem = format!("`{name}` names two reduces; each needs a name of its own in sums.csv");
             return Err(document.wrong(&path("name"), problem));
         }
-        let map = map(document, &path("map"), &given.map, grid, (declaration, sources))?;
-        let every = match schedule::every(document, &path("every"), &given.every)? {
-            Every::Steps(steps) => steps,
-            Every::Seconds(_) => {
-                return Err(document.wrong(&path("every"), "reduces follow steps; write \"N steps\""));
-            }
-        };
+        let map = seen.map(&path("map"), &given.map)?;
+        let every = seen.steps(&path("every"), &given.every, "reduces")?;
         let with = with(document, &at, given)?;
         all.push(Reduce { name, map, with, every });
     }
     Ok(all)
-}
-
-fn map(
-    document: &Document,
-    path: &[&str],
-    text: &str,
-    grid: &Grid,
-    (declaration, sources): (&Declaration, &[Option<Source>]),
-) -> Result<Map, JobError> {
-    let fields: Vec<(&str, usize)> =
-        axes::shown(declaration).filter_map(|field| declaration.slot(field).map(|slot| (field, slot))).collect();
-    let map = Map::parse(text, &fields, grid).map_err(|error| document.wrong_formula(path, text, error))?;
-    for slot in map.slots() {
-        axes::check_given(document, path, slot, declaration, sources)?;
-    }
-    Ok(map)
 }
 
 fn with(document: &Document, at: &str, given: &schema::Reduce) -> Result<With, JobError> {

@@ -174,7 +174,11 @@ pub(super) struct FieldTable {
     pub(super) formula: Option<String>,
     /// A .npy array, relative to the job file.
     pub(super) file: Option<String>,
-    /// First index of the box to read along each axis of the array.
+    /// Folder of another run's checkpoint, relative to the job file.
+    pub(super) checkpoint: Option<String>,
+    /// Component of the checkpoint; left out: the one of the same name.
+    pub(super) field: Option<String>,
+    /// First index of the box to read along each axis of the array or of the checkpoint's grid.
     pub(super) start: Option<Vec<u64>>,
     /// Table for an array of whole numbers: label k stands for values[k].
     pub(super) values: Option<Vec<f64>>,
@@ -233,6 +237,9 @@ pub(super) struct Image {
     /// Lowest and highest value of the colours; default: those of the picture.
     #[schemars(length(equal = 2))]
     pub(super) range: Option<Vec<f64>>,
+    /// Formula of fields and coordinates, such as "depth - 0.01": cells where it is not above 0 are drawn grey.
+    #[serde(rename = "where")]
+    pub(super) shown: Option<String>,
 }
 
 /// One number of all cells, or a histogram, written to sums.csv.

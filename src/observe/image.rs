@@ -10,8 +10,10 @@ use std::{fs, io};
 
 use crate::grid::{AXES, Grid, Region};
 use crate::job::Image;
+use crate::job::formula::Map;
 
 use super::picture::{AxisLabel, Colors, Picture, PictureError, draw};
+use super::rows::{self, Reader};
 pub use partial::Partial;
 
 /// What a picture says besides its values.
@@ -80,17 +82,29 @@ pub fn plane(image: &Image, grid: &Grid) -> Region {
     plane
 }
 
-/// The part of the plane that lies in `block`, if any; `read` fills in the values of a box of cells of the block.
-pub fn partial(
-    image: &Image,
-    grid: &Grid,
-    block: &Region,
-    read: &mut dyn FnMut(&Region, &mut [f64]),
-) -> Option<Partial> {
+/// The part of the plane that lies in `block`, if any; `read` gives the fields of the block.
+pub fn partial(image: &Image, grid: &Grid, block: &Region, read: Reader<'_>) -> Option<Partial> {
     let region = plane(image, grid).intersection(block)?;
     let mut values = vec![0.0; region.cells()];
-    read(&region, &mut values);
+    read(image.slot, &region, &mut values);
+    if let Some(shown) = &image.shown {
+        hide(shown, grid, &region, read, &mut values);
+    }
     Some(Partial { region, values })
+}
+
+/// Makes those `values` of the cells of `region` NaN where `shown` is not above 0; `read` gives the fields of the region.
+pub fn hide(shown: &Map, grid: &Grid, region: &Region, read: Reader<'_>, values: &mut [f64]) {
+    let mut rest = values;
+    rows::run(shown, grid, region, read, |marks| {
+        let (cells, after) = std::mem::take(&mut rest).split_at_mut(marks.len());
+        for (cell, mark) in cells.iter_mut().zip(marks) {
+            if mark.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
+                *cell = f64::NAN;
+            }
+        }
+        rest = after;
+    });
 }
 
 /// The picture of all `partials`, as the bytes of a PNG file; `time` is that of the step.
@@ -106,6 +120,25 @@ pub fn finish(
     about: &About<'_>,
 ) -> Result<Vec<u8>, ImageError> {
     let values = gather(image, grid, partials)?;
+    draw(&picture(image, grid, (step, time), values, about)?).map_err(|source| failed(image, source))
+}
+
+fn failed(image: &Image, source: PictureError) -> ImageError {
+    ImageError::Picture { field: image.field.clone(), source }
+}
+
+/// The picture of `values`, which are those of the plane in memory order; `time` is that of the step.
+///
+/// # Errors
+///
+/// [`ImageError::Picture`] for a colour map that does not exist.
+pub fn picture(
+    image: &Image,
+    grid: &Grid,
+    (step, time): (u64, f64),
+    values: Vec<f64>,
+    about: &About<'_>,
+) -> Result<Picture, ImageError> {
     let (slow, fast) = free_axes(image, grid);
     let label = |axis: usize| AxisLabel {
         name: grid.name(axis).to_owned(),
@@ -113,10 +146,8 @@ pub fn finish(
         origin: grid.origin[axis],
         spacing: grid.spacing[axis],
     };
-    let wrong = |source| ImageError::Picture { field: image.field.clone(), source };
-    let colors =
-        Colors::named(&image.colors).ok_or_else(|| wrong(PictureError::Colors { name: image.colors.clone() }))?;
-    let picture = Picture {
+    let unknown = || failed(image, PictureError::Colors { name: image.colors.clone() });
+    Ok(Picture {
         values,
         rows: slow.map_or(1, |axis| grid.points[axis]),
         cols: grid.points[fast],
@@ -126,9 +157,8 @@ pub fn finish(
         label: image.field.replace('_', " "),
         unit: about.unit.to_owned(),
         range: image.range,
-        colors,
-    };
-    draw(&picture).map_err(wrong)
+        colors: Colors::named(&image.colors).ok_or_else(unknown)?,
+    })
 }
 
 /// Values of the plane, each from the partial that covers it.
@@ -233,7 +263,7 @@ mod tests {
 
     fn image(plane: &[(usize, usize)]) -> Image {
         let (field, colors) = ("velocity_x".to_owned(), "viridis".to_owned());
-        Image { field, slot: 0, every: 10, plane: plane.to_vec(), colors, range: None }
+        Image { field, slot: 0, every: 10, plane: plane.to_vec(), colors, range: None, shown: None }
     }
 
     const ABOUT: About<'_> = About { job: "test", field: "velocity along x", unit: "m s-1", time_unit: "s" };
@@ -242,7 +272,7 @@ mod tests {
     #[allow(clippy::cast_precision_loss, reason = "small numbers")]
     fn partials(image: &Image, grid: &Grid, parts: [usize; AXES]) -> Vec<Partial> {
         let cuts = Cuts::new(grid.points, parts).expect("cuts");
-        let mut read = |region: &Region, values: &mut [f64]| {
+        let mut read = |_: usize, region: &Region, values: &mut [f64]| {
             let rows = region.rows().zip(values.chunks_mut(region.extent[3]));
             for ([w, z, y], row) in rows {
                 for (x, value) in (region.start[3]..).zip(row) {

@@ -8,6 +8,7 @@
 mod group;
 mod layout;
 mod partial;
+mod read;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::grid::Region;
 pub use group::Group;
 pub use layout::Layout;
 pub use partial::{Piece, partial, pieces};
+pub use read::{time_step, values};
 
 /// Name of the folder of the output called `name`, in the run's folder.
 #[must_use]

@@ -7,12 +7,15 @@ mod axes;
 mod canvas;
 mod colors;
 mod curve;
+mod film;
 mod map;
 mod resample;
 mod text;
 mod ticks;
 
+use canvas::Canvas;
 pub use colors::Colors;
+pub use film::Film;
 
 /// What to draw.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,9 +112,14 @@ pub enum PictureError {
 /// [`PictureError`] if the sizes do not agree, or axes or range are not finite.
 pub fn draw(picture: &Picture) -> Result<Vec<u8>, PictureError> {
     check(picture)?;
-    let canvas = if picture.rows == 1 { curve::draw(picture) } else { map::draw(picture) };
+    let canvas = sheet(picture);
     let title = picture.title.lines().next().unwrap_or_default();
     canvas.png(title).map_err(|source| PictureError::Encode { title: title.to_owned(), source })
+}
+
+/// The picture, drawn.
+fn sheet(picture: &Picture) -> Canvas {
+    if picture.rows == 1 { curve::draw(picture) } else { map::draw(picture) }
 }
 
 /// Refuses what cannot be drawn.
@@ -137,7 +145,8 @@ fn check(picture: &Picture) -> Result<(), PictureError> {
 const FAR: f64 = 1e300;
 
 /// Lowest and highest finite value; `None` if there is none.
-fn extremes(values: &[f64]) -> Option<(f64, f64)> {
+#[must_use]
+pub fn extremes(values: &[f64]) -> Option<(f64, f64)> {
     let mut ends = None;
     for &value in values.iter().filter(|value| value.is_finite()) {
         let (mut low, mut high) = ends.unwrap_or((value, value));

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::reduce::{Reader, shortest};
+use super::reduce::shortest;
+use super::rows::Reader;
 use super::sealed::{self, Words};
 use crate::grid::{AXES, Region};
 use crate::job::Probe;

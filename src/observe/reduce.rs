@@ -5,7 +5,8 @@
 
 mod partial;
 
-use crate::grid::{AXES, Grid, Region};
+use super::rows::{Reader, coordinates, pieces};
+use crate::grid::{Grid, Region};
 use crate::job::formula::{ROW, Variable, Work};
 use crate::job::{Bins, Reduce, With};
 
@@ -83,9 +84,6 @@ pub enum ReduceError {
     },
 }
 
-/// Fills a buffer with the values of a slot (a component, coefficient or derived field) in a box of cells, in memory order.
-pub type Reader<'a> = &'a mut dyn FnMut(usize, &Region, &mut [f64]);
-
 /// What `block` gives at `step` for the reduces `due`, numbers of `reduces`; `read` gives its fields. Every field is read
 /// once for all of them.
 #[must_use]
@@ -119,35 +117,6 @@ pub fn partial(
         }
     }
     Block { step, region: *block, partials }
-}
-
-/// `block` in boxes of at most [`ROW`] cells: whole rows where they are short.
-fn pieces(block: &Region) -> impl Iterator<Item = Region> + use<> {
-    let block = *block;
-    let row = block.extent[AXES - 1];
-    let along = row.min(ROW);
-    let rows = (ROW / row.max(1)).max(1);
-    let starts = move |axis: usize, step: usize| (block.start[axis]..block.end(axis)).step_by(step.max(1));
-    starts(0, 1).flat_map(move |w| {
-        starts(1, 1).flat_map(move |z| {
-            starts(2, rows).flat_map(move |y| {
-                starts(3, along).map(move |x| {
-                    let extent = [1, 1, rows.min(block.end(2) - y), along.min(block.end(3) - x)];
-                    Region { start: [w, z, y, x], extent }
-                })
-            })
-        })
-    })
-}
-
-/// Coordinates along `axis` of the cells of `region`.
-fn coordinates(grid: &Grid, axis: usize, region: &Region, out: &mut [f64]) {
-    let row = region.extent[AXES - 1];
-    for ([w, z, y], out) in region.rows().zip(out.chunks_exact_mut(row.max(1))) {
-        for (x, out) in (region.start[AXES - 1]..).zip(out) {
-            *out = grid.coordinate(axis, [w, z, y, x][axis]);
-        }
-    }
 }
 
 /// Rows of `step` for the reduces `due`, from what all blocks give.

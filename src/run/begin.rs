@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::Say;
 use super::folder::{Folder, From, How};
 use super::provenance::{given, kept_overrides};
+use super::state::describe;
 use crate::advance::library::Library;
-use crate::exit::Failure;
-use crate::job::Job;
+use crate::checkpoint::{Checkpoint, Disk, Origin, RunId};
+use crate::exit::{Exit, Failure};
+use crate::job::{Job, TimeStep};
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +24,8 @@ pub struct Ask<'a> {
     pub overrides: &'a [String],
     /// Folder of the run; `None`: `out/NAME` of the job.
     pub dir: Option<&'a Path>,
+    /// Folder of a new run that goes on from the newest checkpoint of the one in `dir`.
+    pub branch: Option<&'a Path>,
     /// How to begin.
     pub how: How,
     /// Kernels to choose from.
@@ -41,6 +45,8 @@ pub struct Begin {
     pub dir: PathBuf,
     /// Id of the run.
     pub run: String,
+    /// Checkpoint of another run that this one started from, if any.
+    pub parent: Option<String>,
     /// Checkpoint to go on from.
     pub from: Option<From>,
 }
@@ -51,7 +57,7 @@ pub struct Begin {
 ///
 /// What is wrong with the job or the folder.
 pub fn begin(ask: &Ask<'_>, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
-    let (text, path, mut overrides, dir) = match ask.job {
+    let (text, path, mut overrides, mut dir) = match ask.job {
         Some(path) => {
             let job = Job::read(path, ask.overrides, ask.library).map_err(Failure::report)?;
             for note in &job.notes {
@@ -65,7 +71,10 @@ pub fn begin(ask: &Ask<'_>, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
             given(&dir)?
         }
     };
-    let folder = Folder::open(&dir, ask.how)?;
+    let folder = match ask.branch {
+        None => Folder::open(&dir, ask.how)?,
+        Some(new) => Folder::branch(&std::mem::replace(&mut dir, new.to_path_buf()), new)?,
+    };
     for note in &folder.notes {
         say(note);
     }
@@ -74,7 +83,75 @@ pub fn begin(ask: &Ask<'_>, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
     }
     overrides.extend(ask.overrides.iter().cloned());
     // The job must be right before anything is written; with a run's own overrides it may say more than the file.
-    Job::parse(&text, &path, &overrides, ask.library).map_err(Failure::report)?;
-    let run = folder.run.to_string();
-    Ok((Begin { text, path, overrides, dir, run, from: folder.from.clone() }, folder))
+    let job = Job::parse(&text, &path, &overrides, ask.library).map_err(Failure::report)?;
+    if let (Some(_), Some(from)) = (ask.branch, &folder.from) {
+        fits(&job, from)?;
+    }
+    let (run, parent) = (folder.run.to_string(), folder.parent.map(|parent| parent.to_string()));
+    Ok((Begin { text, path, overrides, dir, run, parent, from: folder.from.clone() }, folder))
+}
+
+impl Begin {
+    /// Refuses a job whose physics is not that of the run's checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// A usage error.
+    pub fn check(&self, job: &Job) -> Result<(), Failure> {
+        match &self.from {
+            Some(from) if from.run == self.run && from.fingerprint != job.fingerprint => Err(Failure::usage(format!(
+                "the checkpoint of step {} was computed with other physics (grid, kernel, fields or time step) than this \
+                 job; go on with the job in {}/job.toml, choose another --out folder, or branch with ringfort restart {} \
+                 --branch NEWDIR",
+                from.step,
+                self.dir.display(),
+                self.dir.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// True if the run goes on from another run's checkpoint.
+    #[must_use]
+    pub fn branches(&self) -> bool {
+        self.from.as_ref().is_some_and(|from| from.run != self.run)
+    }
+
+    /// The run, and where it began.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if its id is none.
+    pub fn origin(&self) -> Result<Origin, Failure> {
+        let run = self.run.parse().map_err(Failure::usage)?;
+        let parent = self.parent.as_deref().map(str::parse).transpose().map_err(Failure::usage)?;
+        Ok(Origin { run, parent })
+    }
+}
+
+/// Refuses a branch whose state cannot be that of the checkpoint `from`.
+fn fits(job: &Job, from: &From) -> Result<(), Failure> {
+    let checkpoint = Checkpoint::open(&Disk, &from.folder).map_err(|error| Failure::new(Exit::Damaged, error))?;
+    let (ours, theirs) =
+        (describe(job, (checkpoint.meta().cuts, from.dt), RunId([0; 16]).into(), 0), checkpoint.meta());
+    let dt = match job.time.step {
+        TimeStep::Seconds(dt) => dt.to_bits() != from.dt.to_bits(),
+        // What share of a bound the time step was is known only by the job that chose it.
+        TimeStep::Courant(_) => false,
+    };
+    let differs = [
+        ("grid", ours.grid != theirs.grid),
+        ("precision", ours.precision != theirs.precision),
+        ("kernel's components", ours.components != theirs.components),
+        ("time step", dt),
+    ];
+    match differs.iter().find(|(_, differs)| *differs) {
+        None => Ok(()),
+        Some((what, _)) => Err(Failure::usage(format!(
+            "a branch keeps the {what} of its checkpoint ({}); start a job of its own from it with [fields] NAME = {{ \
+             checkpoint = \"{}\" }}",
+            checkpoint.name(),
+            from.folder.display()
+        ))),
+    }
 }

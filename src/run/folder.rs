@@ -30,6 +30,8 @@ pub enum How {
 pub struct From {
     /// Its folder.
     pub folder: PathBuf,
+    /// Id of its run.
+    pub run: String,
     /// Its step.
     pub step: u64,
     /// Its time step in seconds.
@@ -48,6 +50,8 @@ pub struct Folder {
     pub earlier: Option<RunRecord>,
     /// Checkpoint to go on from.
     pub from: Option<From>,
+    /// Checkpoint of another run that this one started from, if any.
+    pub parent: Option<Parent>,
     /// What to tell about the choice.
     pub notes: Vec<String>,
     /// Held while the run lives; the system lets go of it when the process ends, however it ends. `None` until a folder
@@ -146,12 +150,32 @@ impl Folder {
         let continues = holds_run && matches!(how, How::Resume | How::Restart);
         if !continues {
             let run = RunId::random().map_err(FolderError::Random)?;
-            return Ok(Self { dir: dir.into(), run, earlier: None, from: None, notes: Vec::new(), lock });
+            return Ok(Self { dir: dir.into(), run, earlier: None, from: None, parent: None, notes: Vec::new(), lock });
         }
         let earlier = RunRecord::read(&record)?;
         let run = earlier.run.parse().map_err(|_| FolderError::Id { dir: dir.into(), id: earlier.run.clone() })?;
+        let parent = earlier.parent.as_deref().map(str::parse).transpose();
+        let parent =
+            parent.map_err(|_| FolderError::Id { dir: dir.into(), id: earlier.parent.clone().unwrap_or_default() })?;
+        // Its own step 0 is not where a branch began.
+        let how = if parent.is_some() { How::Restart } else { how };
         let (from, notes) = choose(dir, run, how)?;
-        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, notes, lock })
+        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, parent, notes, lock })
+    }
+
+    /// A new run in `dir` that goes on from the newest valid checkpoint of the run in `source`, which is only read.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] if `dir` holds a run, or `source` no checkpoint to go on from.
+    pub fn branch(source: &Path, dir: &Path) -> Result<Self, FolderError> {
+        let mut new = Self::open(dir, How::New)?;
+        let record = source.join("run.json");
+        let earlier = RunRecord::read(&record)?;
+        let run = earlier.run.parse().map_err(|_| FolderError::Id { dir: source.into(), id: earlier.run.clone() })?;
+        (new.from, new.notes) = choose(source, run, How::Restart)?;
+        new.parent = new.from.as_ref().map(|from| Parent { run, step: from.step });
+        Ok(new)
     }
 
     /// Makes the folder if need be and locks it: from here on the run may write to it.
@@ -178,12 +202,6 @@ impl Folder {
     /// [`EventsError`] if the file cannot be opened.
     pub fn events(&self) -> Result<Events, EventsError> {
         Events::open(&self.dir.join("events.jsonl"), "0")
-    }
-
-    /// Checkpoint that the run descends from: none but its own as yet.
-    #[must_use]
-    pub fn parent(&self) -> Option<Parent> {
-        None
     }
 }
 
@@ -221,8 +239,13 @@ fn choose(dir: &Path, run: RunId, how: How) -> Result<(Option<From>, Vec<String>
         meta.step,
         age(checkpoint.folder()),
     ));
-    let from =
-        From { folder: checkpoint.folder().to_path_buf(), step: meta.step, dt: meta.dt, fingerprint: meta.fingerprint };
+    let from = From {
+        folder: checkpoint.folder().to_path_buf(),
+        run: run.to_string(),
+        step: meta.step,
+        dt: meta.dt,
+        fingerprint: meta.fingerprint,
+    };
     Ok((Some(from), notes))
 }
 

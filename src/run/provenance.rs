@@ -37,16 +37,18 @@ pub fn overrides(job: &Job) -> std::collections::BTreeMap<String, String> {
     pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())).collect()
 }
 
-/// The job's input files, each once.
+/// The job's input files, each once; a checkpoint by the manifest that makes it one.
 #[must_use]
 pub fn inputs(job: &Job) -> Vec<Input> {
     let mut inputs: Vec<Input> = Vec::new();
     for source in job.sources.iter().flatten() {
-        if let Source::File(file) = source {
-            let path = file.path().display().to_string();
-            if inputs.iter().all(|input| input.path != path) {
-                inputs.push(Input { path, bytes: file.length(), blake3: file.hash().to_hex().to_string() });
-            }
+        let (path, bytes, hash) = match source {
+            Source::File(file) => (file.path().display().to_string(), file.length(), file.hash()),
+            Source::Checkpoint(stored) => (stored.path().display().to_string(), stored.length(), stored.hash()),
+            Source::Number(_) | Source::Formula(_) | Source::Latitude(_) => continue,
+        };
+        if inputs.iter().all(|input| input.path != path) {
+            inputs.push(Input { path, bytes, blake3: hash.to_hex().to_string() });
         }
     }
     inputs

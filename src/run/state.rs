@@ -2,17 +2,17 @@
 
 use ringfort_kernels::Role;
 
-use crate::checkpoint::{FieldMeta, Meta, RunId};
+use crate::checkpoint::{FieldMeta, Meta, Origin};
 use crate::clock;
 use crate::decomp::Cuts;
 use crate::job::Job;
 
 /// Description of the state of `job` after `step` steps of `dt` seconds, cut into parts.
-pub fn describe(job: &Job, (cuts, dt): (Cuts, f64), run: RunId, step: u64) -> Meta {
+pub fn describe(job: &Job, (cuts, dt): (Cuts, f64), origin: Origin, step: u64) -> Meta {
     let components = job.declaration.of_role(Role::Component).map(|(_, field)| FieldMeta::of(field, job.grid.axes));
     Meta {
-        run,
-        parent: None,
+        run: origin.run,
+        parent: origin.parent,
         step,
         time: time(step, dt),
         dt,

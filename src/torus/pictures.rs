@@ -44,7 +44,7 @@ pub fn draw<T: Precise, P: Peers + ?Sized>(
     let block = session.block();
     let mut buffer = Vec::new();
     let mut read =
-        |region: &Region, out: &mut [f64]| session.show(&job.declaration, wanted.slot, region, &mut buffer, out);
+        |slot: usize, region: &Region, out: &mut [f64]| session.show(&job.declaration, slot, region, &mut buffer, out);
     let partial = image::partial(wanted, &job.grid, &block, &mut read);
     let bytes = partial.map(|partial| partial.to_bytes()).unwrap_or_default();
     let Some(all) = gather(peers, bytes)? else { return Ok(None) };

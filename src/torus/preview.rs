@@ -107,7 +107,7 @@ fn preview<T: Precise>(
     let whole = engine(job.grid.region())?;
     let shape = Shape::new(&job.grid, whole.program().footprint(), ranks, asked, steps).map_err(Failure::usage)?;
     let refuse = |error| Failure::new(Exit::Usage, CheckpointError::from(error));
-    describe(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check().map_err(refuse)?;
+    describe(job, (shape.cuts, 1.0), RunId([0; 16]).into(), 0).check().map_err(refuse)?;
 
     let components = job.declaration.of_role(Role::Component).count();
     let (mut rank_bytes, mut messages, mut halo_bytes) = (0, 0, 0);
@@ -125,7 +125,7 @@ fn preview<T: Precise>(
     }
     let rate = bound::survey::<T>(job, kernel, progress)?;
     let (dt, courant) = bound::time_step(job, None, rate)?;
-    let meta = describe(job, (shape.cuts, dt), RunId([0; 16]), job.time.steps);
+    let meta = describe(job, (shape.cuts, dt), RunId([0; 16]).into(), job.time.steps);
     let (files, checkpoint_bytes) = meta.size();
     Ok(Preview {
         shape,

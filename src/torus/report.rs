@@ -80,7 +80,7 @@ impl Report {
             Some(earlier) => earlier.clone().again(start),
             None => RunRecord {
                 run: folder.run.to_string(),
-                parent: folder.parent().map(|parent| format!("{} step {}", parent.run, parent.step)),
+                parent: folder.parent.map(|parent| parent.to_string()),
                 job: job.name.clone(),
                 job_path: path.into(),
                 job_blake3: blake3::hash(job.text.as_bytes()).to_hex().to_string(),

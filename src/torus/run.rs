@@ -17,7 +17,7 @@ use super::save::{self, Saved, Saver, Verdict};
 use super::session::Session;
 use super::{pictures, report, series};
 use crate::advance::library::{AnyKernel, Library, Precise};
-use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, RunId};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, Origin, RunId};
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
@@ -40,6 +40,8 @@ pub struct Request {
     pub overrides: Vec<String>,
     /// Folder of the run; `None`: `out/NAME` of the job.
     pub dir: Option<PathBuf>,
+    /// Folder of a new run that goes on from the newest checkpoint of the one in `dir`.
+    pub branch: Option<PathBuf>,
     /// How to begin.
     pub how: How,
     /// Ranks along each axis of the job.
@@ -73,6 +75,7 @@ pub fn run<P: Peers + ?Sized>(request: &Request, peers: &mut P, say: Say<'_>) ->
             job: request.job.as_deref(),
             overrides: &request.overrides,
             dir: request.dir.as_deref(),
+            branch: request.branch.as_deref(),
             how: request.how,
             library: &request.library,
         };
@@ -116,7 +119,7 @@ impl Start<'_> {
         if let (0, Some(note)) = (peers.rank(), &shape.note) {
             say(note);
         }
-        let run: RunId = begin.run.parse().map_err(Failure::usage)?;
+        let origin = begin.origin()?;
         let step = begin.from.as_ref().map_or(0, |from| from.step);
         let opened = match folder {
             Some(folder) => Report::open(request, job, &begin.path, folder, (&shape, &session, step)).map(Some),
@@ -131,7 +134,8 @@ impl Start<'_> {
             request,
             job,
             dir: begin.dir.clone(),
-            run,
+            origin,
+            branches: begin.branches(),
             plan: Plan::new(job, shape.steps_per_exchange),
             session,
             control: Control::default(),
@@ -153,23 +157,14 @@ impl Start<'_> {
     /// Lays the job out on the ranks and fills its fields.
     fn session<T: Precise, P: Peers + ?Sized>(&self, peers: &mut P) -> Result<(Shape, Session<T>), Failure> {
         let Self { request, job, kernel, begin, .. } = self;
-        if let Some(from) = &begin.from
-            && from.fingerprint != job.fingerprint
-        {
-            return Err(Failure::usage(format!(
-                "the checkpoint of step {} was computed with other physics (grid, kernel, fields or time step) than this \
-                 job; go on with the job in {}/job.toml, or choose another --out folder",
-                from.step,
-                begin.dir.display()
-            )));
-        }
+        begin.check(job)?;
         let program =
             agree(peers, T::program(*kernel, &job.setup).map_err(|error| Failure::report(job.refuse_kernel(&error))))?;
         let asked = request.ranks.as_deref().or(job.torus.ranks.as_deref());
         let steps = request.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
         let shape = Shape::new(&job.grid, program.footprint(), peers.ranks(), asked, steps).map_err(Failure::usage)?;
         drop(program);
-        let storable = describe(job, (shape.cuts, 1.0), RunId([0; 16]), 0).check();
+        let storable = describe(job, (shape.cuts, 1.0), RunId([0; 16]).into(), 0).check();
         agree(peers, storable.map_err(|error| Failure::new(Exit::Usage, CheckpointError::from(error))))?;
         let threads = (&shape, request.threads, request.ranks_here);
         let session = match &begin.from {
@@ -218,11 +213,13 @@ struct Running<'a, T: Precise> {
     request: &'a Request,
     job: &'a Job,
     dir: PathBuf,
-    run: RunId,
+    origin: Origin,
     plan: Plan,
     session: Session<T>,
     control: Control,
     fault: Option<Fault>,
+    /// True if the state is another run's.
+    branches: bool,
     /// Rank 0's records.
     report: Option<Report>,
     step: u64,
@@ -245,6 +242,10 @@ impl<T: Precise> Running<'_, T> {
         if self.step == 0 {
             self.look(peers)?;
             self.draw(&self.plan.due(0).images, peers, say)?;
+        }
+        if self.branches {
+            // From here on the run's folder holds all that it needs.
+            self.save(peers, say)?;
         }
         // A restart adds what is due at its step anew: the files were cut there.
         self.append(&self.plan.due(self.step), peers, say)?;
@@ -366,7 +367,7 @@ impl<T: Precise> Running<'_, T> {
         if let Some(report) = &mut self.report {
             report.sync_series(self.job, self.step, say);
         }
-        let meta = save::meta(self.job, &self.session, self.run, self.step);
+        let meta = save::meta(self.job, &self.session, self.origin, self.step);
         let saver = Saver {
             store: &Disk,
             run_dir: &self.dir,

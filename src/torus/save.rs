@@ -57,8 +57,8 @@ pub struct Saver<'a> {
 }
 
 /// Description of the state of `session` after `step` steps.
-pub fn meta<T: Precise>(job: &Job, session: &Session<T>, run: checkpoint::RunId, step: u64) -> Meta {
-    describe(job, (session.cuts, session.dt), run, step)
+pub fn meta<T: Precise>(job: &Job, session: &Session<T>, origin: checkpoint::Origin, step: u64) -> Meta {
+    describe(job, (session.cuts, session.dt), origin, step)
 }
 
 /// A value that is not a number, or a bound that the state has left; the same on every rank.

@@ -49,8 +49,8 @@ impl Stores {
         deadline_ms: u64,
         happens: mpsc::UnboundedSender<Happened>,
     ) -> Result<Self, BlobError> {
-        let (whole, id) = (run.whole.clone(), run.id);
-        let meta = move |step| describe(&whole.job, (whole.cuts, whole.dt), id, step);
+        let (whole, origin) = (run.whole.clone(), run.origin);
+        let meta = move |step| describe(&whole.job, (whole.cuts, whole.dt), origin, step);
         let generations = Arc::new(Generations::new(blobs.clone(), meta)?);
         Ok(Self {
             ledger,

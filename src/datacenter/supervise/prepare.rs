@@ -24,16 +24,7 @@ pub(super) fn prepare<T: Precise>(
     begin: &Begin,
     say: Say<'_>,
 ) -> Result<Run, Failure> {
-    if let Some(from) = &begin.from
-        && from.fingerprint != job.fingerprint
-    {
-        return Err(Failure::usage(format!(
-            "the checkpoint of step {} was computed with other physics (grid, kernel, fields or time step) than this job; go \
-             on with the job in {}/job.toml, or choose another --out folder",
-            from.step,
-            begin.dir.display()
-        )));
-    }
+    begin.check(job)?;
     let program = T::program(kernel, &job.setup).map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
     let rate = bound::largest_rate::<T>(job, kernel)?;
     let known = begin.from.as_ref().map(|from| from.dt);
@@ -42,13 +33,13 @@ pub(super) fn prepare<T: Precise>(
         None => bound::time_step(job, None, rate)?,
     };
     let wishes = Wishes { workers: request.workers, ledger: request.ledger.clone(), blobs: request.blobs.clone() };
-    let run = begin.run.parse().map_err(Failure::usage)?;
-    let (mut spec, notes) = Spec::new(job, program.footprint(), (run, dt, &begin.dir), &wishes)?;
+    let origin = begin.origin()?;
+    let (mut spec, notes) = Spec::new(job, program.footprint(), (origin, dt, &begin.dir), &wishes)?;
     notes.iter().for_each(|note| say(note));
     spec.job_path.clone_from(&begin.path);
     spec.overrides.clone_from(&begin.overrides);
     let cuts = Cuts::new(job.grid.points, spec.blocks).map_err(Failure::usage)?;
-    let meta = describe(job, (cuts, dt), run, 0);
+    let meta = describe(job, (cuts, dt), origin, 0);
     meta.check().map_err(|error| Failure::new(Exit::Usage, CheckpointError::from(error)))?;
     if request.workers > 0 {
         fits::<T>(job, kernel, (&cuts, &spec))?;

@@ -119,7 +119,7 @@ fn map(file: &File, length: usize) -> io::Result<Mmap> {
     // SAFETY: the bytes must not change while mapped. Workers create such files exclusively, write them before they tell
     // their number, and never open them for writing again; unlinking leaves maps valid. Mode and owner, just checked, keep
     // other users out.
-    unsafe { MmapOptions::new().len(length).map(file) }
+    unsafe { MmapOptions::new().len(length).populate().map(file) }
 }
 
 impl Drop for Folder {

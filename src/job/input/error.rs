@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::checkpoint::CheckpointError;
+
 /// Why a field's values cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,24 @@ pub enum InputError {
         path: PathBuf,
         /// What is wrong and what to do.
         problem: String,
+    },
+    /// A checkpoint that cannot be read.
+    #[error("cannot start from {}", path.display())]
+    Checkpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// Why.
+        source: CheckpointError,
+    },
+    /// A checkpoint that lacks a component.
+    #[error("{} holds no component `{name}`; it holds {known}", path.display())]
+    NoComponent {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What is there.
+        known: String,
     },
     /// The array does not have the grid's shape.
     #[error(

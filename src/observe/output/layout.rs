@@ -2,6 +2,7 @@
 //!
 //! Time number `i` is that of step `i * every`, so nothing on the disk says which steps it holds but the shape.
 
+use ringfort_kernels::Declaration;
 use serde_json::{Map, Value, json};
 
 use super::Piece;
@@ -43,13 +44,19 @@ impl Layout {
     /// Layout of `output` of `job` with time step `dt`.
     #[must_use]
     pub fn new(job: &Job, output: &Output, dt: f64) -> Self {
-        let grid = job.grid.clone();
+        Self::of((&job.name, &job.grid, &job.declaration), output, dt)
+    }
+
+    /// Layout of `output` of the job called `name` with time step `dt`.
+    #[must_use]
+    pub fn of((name, grid, declaration): (&str, &Grid, &Declaration), output: &Output, dt: f64) -> Self {
+        let grid = grid.clone();
         let points = std::array::from_fn(|axis| grid.points[axis].div_ceil(output.stride[axis]));
-        let field = |&slot: &usize| FieldMeta::of(&job.declaration.fields[slot], grid.axes);
+        let field = |&slot: &usize| FieldMeta::of(&declaration.fields[slot], grid.axes);
         let attributes = json!({
             "Conventions": "CF-1.11",
-            "title": job.name,
-            "source": format!("{SOURCE} kernel {}", job.declaration.name),
+            "title": name,
+            "source": format!("{SOURCE} kernel {}", declaration.name),
             "dt": dt,
             "every": output.every,
             "stride": grid.own(&output.stride),
@@ -67,6 +74,21 @@ impl Layout {
             dt,
             attributes,
         }
+    }
+
+    /// The grid of the points that are written.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
+    pub fn grid(&self) -> Grid {
+        let spacing = std::array::from_fn(|axis| self.grid.spacing[axis] * self.stride[axis] as f64);
+        Grid { points: self.points, spacing, ..self.grid.clone() }
+    }
+
+    /// Model time in seconds of `step`.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a job has at most 2^53 steps")]
+    pub fn time(&self, step: u64) -> f64 {
+        step as f64 * self.dt
     }
 
     /// Bytes of one value.

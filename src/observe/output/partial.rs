@@ -2,7 +2,7 @@
 
 use super::{Layout, OutputError};
 use crate::grid::{AXES, Region};
-use crate::observe::reduce::Reader;
+use crate::observe::rows::Reader;
 use crate::observe::sealed::{self, Words};
 
 /// First bytes of a partial.

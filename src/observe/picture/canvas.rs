@@ -34,6 +34,25 @@ impl Canvas {
         Self { width, height, pixels: PAPER.repeat(width * height) }
     }
 
+    /// Width and height in pixels.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    /// Red, green and blue of each pixel, row by row.
+    pub(super) fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// Lays `other` over it, upper left corners together.
+    pub(super) fn lay(&mut self, other: &Self) {
+        let width = 3 * self.width.min(other.width);
+        let rows = self.pixels.chunks_exact_mut(3 * self.width).zip(other.pixels.chunks_exact(3 * other.width));
+        for (to, from) in rows {
+            to[..width].copy_from_slice(&from[..width]);
+        }
+    }
+
     /// Gives one pixel a colour.
     pub(super) fn set(&mut self, x: usize, y: usize, color: Rgb) {
         if x < self.width && y < self.height {

@@ -2,6 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::decomp::Cuts;
+use crate::grid::AXES;
 use crate::grid::{Boundary, Units};
 use crate::job::formula::Map;
 use crate::observe::table::{Table, TableError};
