@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# A run of 4 ranks is killed half way and goes on as 6: the same bits as if nothing had happened.
+# A tsunami on 4 ranks, of which one is killed half way; it goes on as 6: the same bits as if nothing had happened.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$checkout"
 exec </dev/null
 
-[ $# = 0 ] || die 2 "no arguments; it runs examples/head.toml and writes to out/demo"
+[ $# = 0 ] || die 2 "no arguments; it runs examples/ocean.toml and writes to out/demo"
 
-job=examples/head.toml
+job=examples/ocean.toml
 undisturbed=out/demo/undisturbed
 crashed=out/demo/crashed
+# 16 of the job's 24 hours.
+steps=2880
 ranks=4
 ranks_after=6
 
@@ -31,7 +33,7 @@ say_and_run() {
 }
 
 # Each rank computes with one thread: two ranks a core are plenty.
-run_job=("$mpirun" -n "$ranks" "$RINGFORT" run "$job" --ranks 2x2x1 --threads 1 --out)
+run_job=("$mpirun" -n "$ranks" "$RINGFORT" run "$job" --ranks 2x2 --threads 1 --steps "$steps" --out)
 
 # All descendants of PID whose program is ringfort: the ranks, whether the launcher starts them itself or through a helper.
 ranks_of() { # PID
@@ -100,7 +102,7 @@ if [ -f "$crashed/checkpoints/$(basename "$last")/MANIFEST" ]; then
 fi
 
 heading "3. Restart from the newest checkpoint, on $ranks_after ranks instead of $ranks"
-say_and_run bounded 600 scripts/restart.sh "$crashed" -n "$ranks_after" --threads 1
+say_and_run bounded 600 scripts/restart.sh "$crashed" -n "$ranks_after" --threads 1 --steps "$steps"
 
 heading "4. Compare the ends, bit for bit"
 again=$crashed/checkpoints/$(basename "$last")
@@ -108,12 +110,13 @@ say_and_run "$RINGFORT" checkpoint diff "$last" "$again" ||
     die 1 "the killed and restarted run ended in other bits than the undisturbed one"
 echo "   Same bits."
 
-heading "5. A picture of the end"
-say_and_run "$RINGFORT" render "$again" --out out/demo/head.png
+heading "5. A film of all 16 hours"
+say_and_run "$RINGFORT" render "$crashed" --film --out out/demo/ocean-film.png
 
 heading "Done in $SECONDS s"
 cat <<TEXT
-picture                   $checkout/out/demo/head.png
+picture of the end        $checkout/$crashed/images/surface-$(basename "$last").png
+film                      $checkout/out/demo/ocean-film.png (any browser shows it)
 pictures of the way       $checkout/$crashed/images
 end, undisturbed          $checkout/$last
 end, killed and restarted $checkout/$again

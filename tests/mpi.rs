@@ -120,3 +120,54 @@ fn sums_are_the_same_bytes_after_a_rank_dies_and_a_restart_on_others() {
     assert_eq!(sums(&dir), expected);
     tell("sums: the same bytes after the death of a rank and a restart on others");
 }
+
+/// A lake with dry shores, a wave that comes in, and a round axis.
+const LAKE: &str = r#"
+name = "lake"
+[grid]
+points = [31, 43]
+boundary = ["wall", "periodic"]
+[kernel]
+name = "shallow-water"
+gravity = 0.5
+manning = 0.1
+coriolis = 0.3
+[fields]
+surface = { formula = "0.3*exp(-((x-20)^2 + (y-10)^2) / 9)" }
+bed = { formula = "-1 + 1.4*step(6.5 - y) + 0.2*sin(0.7*x)" }
+[time]
+steps = 40
+dt = 0.1
+[checkpoint]
+every = "10 steps"
+[[output]]
+fields = ["surface"]
+every = "4 steps"
+"#;
+
+#[test]
+fn water_has_the_same_bits_on_any_ranks_and_after_a_death() {
+    let Some(mpirun) = mpirun("water under mpirun") else { return };
+    let bench = Bench::new(LAKE);
+    let undisturbed = bench.undisturbed("");
+    let mut runs = 0;
+    for (at, ranks) in RANKS.into_iter().enumerate() {
+        let dir = bench.dir(&format!("mpi-{ranks}"));
+        let more = format!("--threads {} --steps-per-exchange {}", 1 + at % 2, 1 + usize::from(ranks == 2));
+        Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words(&more).ends(0);
+        assert_same_bits(&undisturbed, &dir);
+        runs += 1;
+    }
+    let chunks = |dir: &Path| -> Vec<Vec<u8>> {
+        (0..=10).map(|time| std::fs::read(dir.join(format!("fields.zarr/surface/c/{time}/0/0"))).unwrap()).collect()
+    };
+    let dir = bench.dir("killed");
+    let going = Launch::ranks(mpirun, 4).fault("abort@step=27,part=2").run(&bench.job, &dir).start();
+    assert_ne!(going.end(LONG).code, 0, "a rank died");
+    Launch::restart_sh(mpirun, &dir).words("-n 6 --threads 1").ends(0);
+    assert_same_bits(&undisturbed, &dir);
+    assert_eq!(chunks(&dir), chunks(&undisturbed));
+    let metadata = |dir: &Path| std::fs::read(dir.join("fields.zarr/zarr.json")).unwrap();
+    assert_eq!(metadata(&dir), metadata(&undisturbed), "eleven times, none twice");
+    tell(&format!("water: {runs} runs under mpirun, and one restarted after a death"));
+}

@@ -74,7 +74,9 @@ fn copy(from: &Path, to: &Path) {
 
 /// N ranks to step N, M ranks to step N + M, a third number of ranks to the end: for all N and M up to 8.
 fn chains<T: Bits>(variant: Variant, precision: &str) {
-    let mut job = text(&[21, 12], &["[\"fixed\", \"open\"]", "\"periodic\""], variant, precision, LAST);
+    // Seven or five parts of the slow axis are each as deep as water reaches.
+    let points = if matches!(variant, Variant::Water { .. }) { [35, 12] } else { [21, 12] };
+    let mut job = text(&points, &["[\"fixed\", \"open\"]", "\"periodic\""], variant, precision, LAST);
     // Slow enough for the relay, whose bound falls as it grows.
     job = job.replace("dt = 0.1", "dt = 0.03");
     job += "[checkpoint]\nevery = \"3 steps\"\nkeep = 2\n";
@@ -116,4 +118,9 @@ fn heat_on_all_pairs_of_rank_counts() {
 #[test]
 fn relay_on_all_pairs_of_rank_counts() {
     chains::<f32>(Variant::Relay { varying: true, start: true }, "f32");
+}
+
+#[test]
+fn water_on_all_pairs_of_rank_counts() {
+    chains::<f64>(Variant::Water { degrees: false, surface: true }, "f64");
 }

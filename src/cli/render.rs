@@ -41,7 +41,7 @@ pub struct Args {
     /// File [default: FIELD-PLANE-step-N.png or FIELD-film.png, in the folder images of a run, else here].
     #[arg(long, value_name = "F.png")]
     out: Option<PathBuf>,
-    /// Colour map: viridis, magma, inferno, plasma, turbo or cividis.
+    /// Colour map: viridis, magma, inferno, plasma, cividis, rdbu_r (blue, white, red) or turbo.
     #[arg(long, value_name = "C")]
     colors: Option<String>,
     /// Lowest and highest value of the colour bar [default: those of the picture, or of all pictures of a film].

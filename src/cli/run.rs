@@ -232,6 +232,7 @@ mod tests {
     #[test]
     fn without_mpi_a_launched_rank_is_refused() {
         let request = Request {
+            branch: None,
             job: None,
             overrides: Vec::new(),
             dir: None,

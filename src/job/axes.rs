@@ -13,7 +13,7 @@ const MOST_POINTS: u64 = 1 << 40;
 /// Fewest points that a grid may not have.
 const TOO_MANY_POINTS: u64 = 1 << 48;
 /// Names of colour maps.
-pub const COLORS: [&str; 6] = ["viridis", "magma", "inferno", "plasma", "turbo", "cividis"];
+pub const COLORS: [&str; 7] = ["viridis", "magma", "inferno", "plasma", "cividis", "rdbu_r", "turbo"];
 
 /// The grid.
 pub(super) fn grid(document: &Document, given: &schema::Grid) -> Result<Grid, JobError> {

@@ -232,7 +232,7 @@ pub(super) struct Image {
     /// Where to cut a grid of three or four axes, such as "z=0.5" or "w=0, z=0.5"; default for three axes: the middle of
     /// the slowest.
     pub(super) plane: Option<String>,
-    /// Colour map: viridis (default), magma, inferno, plasma, turbo or cividis.
+    /// Colour map: viridis (default), magma, inferno, plasma, cividis, rdbu_r (blue, white, red) or turbo.
     pub(super) colors: Option<String>,
     /// Lowest and highest value of the colours; default: those of the picture.
     #[schemars(length(equal = 2))]

@@ -18,6 +18,8 @@ pub enum Colors {
     Plasma,
     /// Blue over grey to yellow: the same to eyes that confuse red and green.
     Cividis,
+    /// Blue over white to red: for values on both sides of the middle.
+    RdBuR,
     /// The rainbow, made smoother: not even, for finding detail.
     Turbo,
 }
@@ -27,7 +29,7 @@ const SHADES: u16 = 1024;
 
 impl Colors {
     /// Names in a job file.
-    pub const NAMES: [&'static str; 6] = ["viridis", "magma", "inferno", "plasma", "cividis", "turbo"];
+    pub const NAMES: [&'static str; 7] = ["viridis", "magma", "inferno", "plasma", "cividis", "rdbu_r", "turbo"];
 
     /// The map called `name`.
     #[must_use]
@@ -38,6 +40,7 @@ impl Colors {
             "inferno" => Self::Inferno,
             "plasma" => Self::Plasma,
             "cividis" => Self::Cividis,
+            "rdbu_r" => Self::RdBuR,
             "turbo" => Self::Turbo,
             _ => return None,
         })
@@ -51,9 +54,11 @@ impl Colors {
             Self::Inferno => Box::new(colorgrad::preset::inferno()),
             Self::Plasma => Box::new(colorgrad::preset::plasma()),
             Self::Cividis => Box::new(colorgrad::preset::cividis()),
+            Self::RdBuR => Box::new(colorgrad::preset::rd_bu()),
             Self::Turbo => Box::new(colorgrad::preset::turbo()),
         };
         let shade = |at| {
+            let at = if self == Self::RdBuR { SHADES - 1 - at } else { at };
             let [red, green, blue, _] = gradient.at(f32::from(at) / f32::from(SHADES - 1)).to_rgba8();
             [red, green, blue]
         };

@@ -14,7 +14,7 @@ impl Worker {
         let main = self.mains.get(&block).filter(|main| main.epoch.is_some())?;
         let from = main.line.reached().filter(|&from| !self.running.contains(&(block, from)))?;
         let end = self.config.plan.round(from)?.end;
-        let near = end <= self.newest + self.config.limits.lead || self.config.bugs.lead_unbounded;
+        let near = end <= self.newest.max(self.heard) + self.config.limits.lead || self.config.bugs.lead_unbounded;
         let barred = self.roster.lease(block).is_some_and(|lease| self.poisoned(lease));
         (near && !barred).then_some(end)
     }
