@@ -111,12 +111,22 @@ fn half_step<L: Lane>(low: L, here: L, high: L) -> L {
 
 /// The sides of the cell `here` towards `low` and `high`, and half the step of the surface across it.
 #[inline(always)]
-fn edges<L: Lane>(low: &Column<L>, here: &Column<L>, high: &Column<L>) -> ([Edge<L>; 2], L) {
+fn edges<L: Lane>(low: &Column<L>, here: &Column<L>, high: &Column<L>, dry: L) -> ([Edge<L>; 2], L) {
     let depth = half_step(low.depth, here.depth, high.depth);
-    let surface = half_step(low.surface, here.surface, high.surface);
+    let surface = half_step(beside(here, low, dry), here.surface, beside(here, high, dry));
     let along = half_step(low.along, here.along, high.along);
     let across = half_step(low.across, here.across, high.across);
     ([edge(here, -depth, -surface, -along, -across), edge(here, depth, surface, along, across)], surface)
+}
+
+/// The surface beside `here`: where this is water and the neighbour lies dry (shallower than `dry`) above it, that of the water
+/// itself. Else the height of land would tilt the water at its foot, and on a turning sphere tilt and flow would feed each
+/// other.
+#[inline(always)]
+fn beside<L: Lane>(here: &Column<L>, there: &Column<L>, dry: L) -> L {
+    let shore = L::select(there.depth.lt(dry), there.surface, here.surface);
+    let water = L::select(here.surface.lt(shore), here.surface, there.surface);
+    L::select(here.depth.lt(dry), there.surface, water)
 }
 
 /// The side of a cell whose values differ by these steps.
@@ -181,9 +191,10 @@ impl<const SPHERE: bool> Water<SPHERE> {
             self.column(cell, from, axis, 1),
             self.column(cell, from, axis, 2),
         ];
-        let ([_, before], _) = edges(&columns[0], &columns[1], &columns[2]);
-        let ([first, last], rise) = edges(&columns[1], &columns[2], &columns[3]);
-        let ([after, _], _) = edges(&columns[2], &columns[3], &columns[4]);
+        let dry = L::of(self.dry);
+        let ([_, before], _) = edges(&columns[0], &columns[1], &columns[2], dry);
+        let ([first, last], rise) = edges(&columns[1], &columns[2], &columns[3], dry);
+        let ([after, _], _) = edges(&columns[2], &columns[3], &columns[4], dry);
         let (low, high) = (self.flux(&before, &first), self.flux(&last, &after));
         // Bed and pressure within the cell together: the slope of the surface.
         let slope = L::of(self.gravity) * columns[2].depth * (rise + rise);

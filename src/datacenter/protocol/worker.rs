@@ -60,10 +60,6 @@ pub struct Worker {
     parked: BTreeMap<Shell, BTreeSet<WorkerId>>,
     /// Newest complete generation.
     newest: u64,
-    /// Newest generation that any worker said to be complete.
-    heard: u64,
-    /// When.
-    heard_ms: u64,
     listing: Listing,
     snapshots: BTreeMap<(u64, Block), Snapshot>,
     /// Chunks found damaged or missing.
@@ -97,8 +93,6 @@ impl Worker {
             fetched: BTreeMap::new(),
             parked: BTreeMap::new(),
             newest: 0,
-            heard: 0,
-            heard_ms: now,
             listing: Listing::default(),
             snapshots: BTreeMap::new(),
             bad: BTreeSet::new(),

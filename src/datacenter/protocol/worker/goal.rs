@@ -161,7 +161,7 @@ impl Worker {
             }
             Goal::Shell(shell) => {
                 if let Some(owner) = self.roster.owner(shell.block).filter(|&owner| owner != self.me) {
-                    self.send(owner, Body::Ask(shell, self.knows()));
+                    self.send(owner, Body::Ask(shell, self.newest));
                 } else {
                     self.postpone(goal, self.config.limits.poll_ms / 2);
                 }

@@ -24,7 +24,9 @@ impl Worker {
             Body::Elsewhere(shell) => self.postpone(Goal::Shell(shell), limits.poll_ms),
             Body::Passed(shell, newest) => {
                 self.postpone(Goal::Shell(shell), limits.poll_ms);
-                self.hear(newest);
+                if newest > self.newest {
+                    self.hasten(Goal::List);
+                }
             }
             Body::AskBlock(block, epoch) => self.on_ask_block(from, block, epoch),
             Body::GiveBlock(block, handover) => self.on_block(block, Some(handover)),
@@ -33,28 +35,10 @@ impl Worker {
         }
     }
 
-    /// Another worker says that generation `newest` was complete when it looked. It may have been damaged since, so nothing
-    /// starts from it before it was read here; but who made it has left it behind, and waits for the next one.
-    fn hear(&mut self, newest: u64) {
-        if newest > self.newest {
+    fn on_ask(&mut self, from: WorkerId, shell: Shell, knows: u64) {
+        if knows > self.newest {
             self.hasten(Goal::List);
         }
-        if newest > self.heard {
-            (self.heard, self.heard_ms) = (newest, self.now());
-            self.dirty = true;
-        }
-    }
-
-    /// The newest generation that makers of shells need not point to: complete, or looked for since others told of it, and found
-    /// damaged or gone. What it should have held is then made again by those who left it behind.
-    pub(super) fn knows(&self) -> u64 {
-        let looked = self.listing.sent_ms.is_some_and(|sent| sent > self.heard_ms);
-        let gone = looked && !self.listing.manifests.contains(&self.heard);
-        if gone { self.newest.max(self.heard) } else { self.newest }
-    }
-
-    fn on_ask(&mut self, from: WorkerId, shell: Shell, knows: u64) {
-        self.hear(knows);
         let body = if let Some(value) = self.own.get(&shell) {
             Body::Give(shell, value.clone())
         } else if shell.step < self.newest && knows < self.newest && !self.config.bugs.late_reader_served {
