@@ -1,8 +1,7 @@
 //! Memory of values, used again.
 //!
 //! Shells are made in every round and dropped in every generation. Memory given back to the system comes back as pages that it
-//! must clear and map again, which took as long as half of the computing. Invariant: of each length no more memory is kept
-//! than was in use at one time.
+//! must clear and map again. Invariant: of each length no more memory is kept than was in use at one time.
 
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, PoisonError};
