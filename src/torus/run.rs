@@ -113,7 +113,7 @@ impl Start<'_> {
         peers: &mut P,
         say: Say<'_>,
     ) -> Result<Exit, Failure> {
-        let Self { request, job, kernel, begin, began } = self;
+        let Self { request, job, begin, began, .. } = self;
         let fault = agree(peers, Fault::from_environment().map_err(Failure::usage))?;
         let (shape, session) = self.session::<T, P>(peers)?;
         if let (0, Some(note)) = (peers.rank(), &shape.note) {
@@ -129,7 +129,6 @@ impl Start<'_> {
         if let Some(report) = report.as_mut() {
             report.open_series(job, session.dt, say);
         }
-        let _ = kernel;
         let mut running = Running {
             request,
             job,
