@@ -1,12 +1,13 @@
 //! Same bits on any number of MPI ranks, local ranks and threads, with halos of any depth, and after restarts on others.
 
 #![cfg(feature = "mpi")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod mpi_common;
 
 use std::path::Path;
 
-use mpi_common::{Bench, LONG, Launch, assert_same_bits, events, heat, mpirun, step, tell};
+use mpi_common::{Bench, LONG, Launch, assert_same_bits, events, heat, mpirun, run_json, step, tell};
 
 const RANKS: [usize; 6] = [1, 2, 3, 4, 6, 8];
 
@@ -25,18 +26,25 @@ const CASES: [Case; 9] = [
     ("9, 5, 11", "\"open\", [\"wall\", \"open\"], \"wall\"", true, &[(6, "3x1x2"), (8, "1x2x4")]),
 ];
 
+/// Adds the run in `dir` to `in_force`, which counts runs by steps between two exchanges.
+fn count(dir: &Path, asked: usize, in_force: &mut [usize; 5]) {
+    let steps = usize::try_from(run_json(dir)["steps_per_exchange"].as_u64().unwrap()).unwrap();
+    assert!((1..=asked).contains(&steps), "{steps} of {asked} in {}", dir.display());
+    in_force[steps - 1] += 1;
+}
+
 #[test]
 fn any_ranks_threads_and_halos_give_the_same_bits() {
     let Some(mpirun) = mpirun("same bits under mpirun") else { return };
-    let (mut launched, mut local) = (0, 0);
+    let (mut launched, mut local) = ([0; 5], [0; 5]);
     for (number, (points, boundary, varying, cuts)) in CASES.into_iter().enumerate() {
         let bench = Bench::new(&heat(points, boundary, varying, 23, "10 steps"));
         let undisturbed = bench.undisturbed("");
         let different = Launch::alone().words("checkpoint diff").path(&undisturbed).path(&step(&undisturbed, 10));
         different.ends(1);
         for (at, ranks) in RANKS.into_iter().enumerate() {
-            let threads = 1 + (number + at) % 2;
-            let halo = 1 + (number + at) % 4;
+            let threads = 1 + (2 * number + at) % 4;
+            let halo = 1 + (number + at) % 5;
             let given = cuts.iter().find(|(count, _)| *count == ranks);
             let given = given.map_or(String::new(), |(_, cut)| format!("--ranks {cut}"));
             let dir = bench.dir(&format!("mpi-{ranks}"));
@@ -46,20 +54,26 @@ fn any_ranks_threads_and_halos_give_the_same_bits() {
                 .ends(0);
             assert_same_bits(&undisturbed, &dir);
             assert_same_bits(&step(&undisturbed, 20), &step(&dir, 20));
-            launched += 1;
-            for halo in [halo % 4 + 1, (halo + 1) % 4 + 1] {
+            count(&dir, halo, &mut launched);
+            for halo in [halo % 5 + 1, (halo + 2) % 5 + 1] {
                 let dir = bench.dir(&format!("local-{ranks}-{halo}"));
                 let local_ranks = if ranks == 1 { String::new() } else { format!("--local-ranks {ranks}") };
                 Launch::alone()
                     .run(&bench.job, &dir)
-                    .words(&format!("{given} {local_ranks} --threads {} --steps-per-exchange {halo}", 3 - threads))
+                    .words(&format!("{given} {local_ranks} --threads {} --steps-per-exchange {halo}", 5 - threads))
                     .ends(0);
                 assert_same_bits(&undisturbed, &dir);
-                local += 1;
+                count(&dir, halo, &mut local);
             }
         }
     }
-    tell(&format!("same bits: {launched} runs under mpirun and {local} without, of {} jobs", CASES.len()));
+    assert!(launched.iter().chain(&local).all(|&runs| runs > 1), "{launched:?} {local:?}");
+    tell(&format!(
+        "same bits: {} runs under mpirun and {} without, of {} jobs; T = 1 to 5 in force in {launched:?} and {local:?}",
+        launched.iter().sum::<usize>(),
+        local.iter().sum::<usize>(),
+        CASES.len()
+    ));
 }
 
 #[test]
@@ -125,7 +139,7 @@ fn sums_are_the_same_bytes_after_a_rank_dies_and_a_restart_on_others() {
 const LAKE: &str = r#"
 name = "lake"
 [grid]
-points = [31, 43]
+points = [61, 97]
 boundary = ["wall", "periodic"]
 [kernel]
 name = "shallow-water"
@@ -133,8 +147,8 @@ gravity = 0.5
 manning = 0.1
 coriolis = 0.3
 [fields]
-surface = { formula = "0.3*exp(-((x-20)^2 + (y-10)^2) / 9)" }
-bed = { formula = "-1 + 1.4*step(6.5 - y) + 0.2*sin(0.7*x)" }
+surface = { formula = "0.3*exp(-((x-40)^2 + (y-25)^2) / 9)" }
+bed = { formula = "-1 + 1.4*step(12.5 - y) + 0.2*sin(0.7*x)" }
 [time]
 steps = 40
 dt = 0.1
@@ -150,14 +164,17 @@ fn water_has_the_same_bits_on_any_ranks_and_after_a_death() {
     let Some(mpirun) = mpirun("water under mpirun") else { return };
     let bench = Bench::new(LAKE);
     let undisturbed = bench.undisturbed("");
-    let mut runs = 0;
+    let mut in_force = [0; 5];
     for (at, ranks) in RANKS.into_iter().enumerate() {
-        let dir = bench.dir(&format!("mpi-{ranks}"));
-        let more = format!("--threads {} --steps-per-exchange {}", 1 + at % 2, 1 + usize::from(ranks == 2));
-        Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words(&more).ends(0);
-        assert_same_bits(&undisturbed, &dir);
-        runs += 1;
+        for steps in [1 + (at + 4) % 5, 1 + (at + 1) % 5] {
+            let dir = bench.dir(&format!("mpi-{ranks}-{steps}"));
+            let more = format!("--threads {} --steps-per-exchange {steps}", 1 + (at + steps) % 4);
+            Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words(&more).ends(0);
+            assert_same_bits(&undisturbed, &dir);
+            count(&dir, steps, &mut in_force);
+        }
     }
+    assert!(in_force.iter().all(|&runs| runs > 0), "{in_force:?}");
     let chunks = |dir: &Path| -> Vec<Vec<u8>> {
         (0..=10).map(|time| std::fs::read(dir.join(format!("fields.zarr/surface/c/{time}/0/0"))).unwrap()).collect()
     };
@@ -169,5 +186,8 @@ fn water_has_the_same_bits_on_any_ranks_and_after_a_death() {
     assert_eq!(chunks(&dir), chunks(&undisturbed));
     let metadata = |dir: &Path| std::fs::read(dir.join("fields.zarr/zarr.json")).unwrap();
     assert_eq!(metadata(&dir), metadata(&undisturbed), "eleven times, none twice");
-    tell(&format!("water: {runs} runs under mpirun, and one restarted after a death"));
+    let runs: usize = in_force.iter().sum();
+    tell(&format!(
+        "water: {runs} runs under mpirun, T = 1 to 5 in force in {in_force:?}, and one restarted after a death"
+    ));
 }

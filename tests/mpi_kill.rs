@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mpi_common::{
-    Bench, Going, Launch, Random, assert_same_bits, event_steps, heat, list, mpirun, signal, step, tell, ticks,
-    whole_steps,
+    Bench, Going, Launch, Random, assert_same_bits, event_steps, heat, list, mpirun, run_json, signal, step, tell,
+    ticks, whole_steps,
 };
 use ringfort::clock;
 
@@ -83,9 +83,7 @@ fn calibrate(mpirun: &Path) -> u64 {
     let bench = Bench::new(&job(400));
     let dir = bench.dir("run");
     Launch::ranks(mpirun, 4).run(&bench.job, &dir).words("--threads 1").ends(0);
-    let record: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(dir.join("run.json")).unwrap()).unwrap();
-    let rate = 400.0 / record["seconds"].as_f64().unwrap();
+    let rate = 400.0 / run_json(&dir)["seconds"].as_f64().unwrap();
     (1..=400).map(|hundreds| 100 * hundreds).find(|&steps| steps as f64 > rate * SECONDS).unwrap_or(40_000)
 }
 

@@ -1,6 +1,6 @@
 //! The state after step n is a function of the job alone: no cut, halo depth, thread, instruction set or restart changes
 //! a bit of it.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::cast_possible_truncation, reason = "tests")]
 
 mod common;
 
@@ -35,21 +35,20 @@ struct Tally {
 }
 
 impl Tally {
-    /// A layout with the next instruction set and number of threads in turn. Several threads are slow to start, so most
-    /// runs have one.
+    /// A layout with the next instruction set, number of threads and blocking in turn.
     fn layout(&self, parts: &[usize], steps_per_exchange: usize) -> Layout {
         let sets = instruction_sets();
-        let threads = if self.runs % 8 == 5 { 2 + self.runs / 24 % 3 } else { 1 };
+        let threads = 1 + self.runs % 4;
         let blocking = BLOCKINGS[self.runs / 3 % BLOCKINGS.len()];
         Layout { parts: parts.to_vec(), threads, steps_per_exchange, simd: sets[self.runs % sets.len()], blocking }
     }
 
-    /// Runs `case` on all cuts into at most `most` parts, exchanging after each of `depths` steps.
-    fn cuts<T: Bits>(&mut self, case: &Case<T>, variant: Variant, most: usize, depths: &[usize]) {
+    /// Runs `case` on each of `cuts`, exchanging after each of `depths` steps.
+    fn cuts<T: Bits>(&mut self, case: &Case<T>, variant: Variant, cuts: &[Vec<usize>], depths: &[usize]) {
         self.jobs += 1;
-        for parts in all_parts(case.job.grid.axes, most) {
+        for parts in cuts {
             for &depth in depths {
-                let layout = self.layout(&parts, depth);
+                let layout = self.layout(parts, depth);
                 match steps_in_force(case, variant, &layout) {
                     None => {
                         self.refused += 1;
@@ -69,12 +68,23 @@ impl Tally {
         }
     }
 
-    /// The same in one precision: 8 bytes if `wide`.
-    fn job(&mut self, (points, beyond): (&[usize], &[&str]), variant: Variant, wide: bool, depths: &[usize]) {
+    /// The same in one precision, 8 bytes if `wide`, on all cuts into at most 8 parts.
+    fn job(&mut self, grid: (&[usize], &[&str]), variant: Variant, wide: bool, depths: &[usize]) {
+        self.some(grid, (variant, wide), &all_parts(grid.0.len(), 8), depths);
+    }
+
+    /// The same on some cuts.
+    fn some(
+        &mut self,
+        (points, beyond): (&[usize], &[&str]),
+        (variant, wide): (Variant, bool),
+        cuts: &[Vec<usize>],
+        depths: &[usize],
+    ) {
         let text = |precision| text(points, beyond, variant, precision, STEPS);
         match wide {
-            true => self.cuts(&Case::<f64>::new(&text("f64")), variant, 8, depths),
-            false => self.cuts(&Case::<f32>::new(&text("f32")), variant, 8, depths),
+            true => self.cuts(&Case::<f64>::new(&text("f64")), variant, cuts, depths),
+            false => self.cuts(&Case::<f32>::new(&text("f32")), variant, cuts, depths),
         }
     }
 
@@ -161,21 +171,38 @@ fn water() {
     tally.print("water on two axes, all pairs of boundaries", 2_000);
 }
 
-#[test]
-fn three_and_four_axes() {
+/// Every choice of what lies beyond each of `axes` axes.
+fn choices(axes: usize) -> impl Iterator<Item = Vec<&'static str>> {
+    let axis = |at: usize, turn: usize| BEYOND[turn / BEYOND.len().pow(at as u32) % BEYOND.len()];
+    (0..BEYOND.len().pow(axes as u32)).map(move |turn| (0..axes).map(|at| axis(at, turn)).collect())
+}
+
+/// Every choice of boundaries, each alone and on `cuts` cuts; cuts, sizes, variants, precisions and depths take turns.
+fn every_choice(sizes: &[&[usize]], cuts: usize) -> Tally {
     let mut tally = Tally::default();
-    let sizes: [&[usize]; 4] = [&[3, 4, 17], &[5, 6, 3], &[2, 3, 4, 5], &[10, 1, 2, 7]];
-    for (at, points) in sizes.into_iter().enumerate() {
-        for turn in 0..30 {
-            // Steps without a common divisor with 10: each axis meets every boundary, the axes in changing company.
-            let beyond: Vec<&str> =
-                [1, 3, 7, 9][..points.len()].iter().map(|step| BEYOND[(turn * step + turn / 10) % 10]).collect();
-            for variant in one_of_each(turn + at) {
-                tally.job((points, &beyond), variant, turn % 2 == 0, &[1 + turn % 5]);
-            }
-        }
+    let axes = sizes[0].len();
+    let all = all_parts(axes, 8);
+    let mut others = all[1..].iter().cycle();
+    for (turn, beyond) in choices(axes).enumerate() {
+        let some: Vec<_> = all[..1].iter().chain(others.by_ref().take(cuts)).cloned().collect();
+        // By the sum of its digits: every boundary of every axis meets both kernels, whatever the other axes have.
+        let digits: usize = (0..axes).map(|at| turn / 10_usize.pow(at as u32) % 10).sum();
+        let variant = one_of_each(turn / 2)[digits % 2];
+        let points = sizes[turn / 4 % sizes.len()];
+        tally.some((points, &beyond), (variant, turn / 3 % 2 == 0), &some, &[1 + turn / 7 % 5]);
     }
-    tally.print("three and four axes", 4_000);
+    tally
+}
+
+#[test]
+fn three_axes() {
+    every_choice(&[&[3, 4, 17], &[5, 6, 3], &[10, 2, 9]], 11).print("three axes, all choices of boundaries", 5_000);
+}
+
+#[test]
+fn four_axes() {
+    every_choice(&[&[2, 3, 4, 5], &[6, 1, 2, 7], &[2, 5, 3, 4]], 2)
+        .print("four axes, all choices of boundaries", 12_000);
 }
 
 /// Rows of all lengths around the widest vectors, with every instruction set and number of threads.

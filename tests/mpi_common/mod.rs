@@ -382,6 +382,11 @@ pub(crate) fn whole_steps(dir: &Path, undisturbed: &Path) -> Vec<u64> {
     steps
 }
 
+/// What a run's `run.json` says.
+pub(crate) fn run_json(dir: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(dir.join("run.json")).unwrap()).unwrap()
+}
+
 /// Events of a run, as far as they are whole lines.
 pub(crate) fn events(dir: &Path) -> Vec<Value> {
     let text = fs::read_to_string(dir.join("events.jsonl")).unwrap_or_default();
