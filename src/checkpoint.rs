@@ -28,7 +28,7 @@ pub mod zarr;
 
 pub use diff::{Difference, FieldDifference, Obstacle, compare};
 pub use error::{CheckpointError, Damage};
-pub use files::{chunk_file, chunk_values, complete, group_file, leading_files};
+pub use files::{chunk_end, chunk_file, chunk_values, complete, group_file, leading_files};
 pub use keep::{MIN_KEEP, Pruned, prune};
 pub use manifest::{FileRecord, Manifest};
 pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Origin, Parent, Precision, RunId};

@@ -55,7 +55,7 @@ async fn each_way_is_used_where_it_can_be() {
         assert!(matches!(&message.body, Body::Give(name, got) if *name == shell(8) && *got == value));
     }
     let ways = |node: &Node| {
-        [node.transport.counts().by_pointer, node.transport.counts().mapped, node.transport.counts().over_http]
+        [node.transport.counts().by_pointer, node.transport.counts().shared, node.transport.counts().over_http]
     };
     assert_eq!([ways(&here), ways(&near), ways(&also), ways(&far)], [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]);
     assert_eq!(here.transport.counts().files, 1, "written once for two readers");
@@ -91,7 +91,7 @@ async fn a_block_is_handed_over_whole_or_not() {
     assert_eq!(state, Value::new(pattern(50_000, 3)));
     assert_eq!(shells, [(4, value(1)), (8, Value::new("small"))]);
     assert_eq!(snapshots, [(8, value(2))]);
-    assert_eq!((near.transport.counts().mapped, near.transport.counts().over_http), (3, 1));
+    assert_eq!((near.transport.counts().shared, near.transport.counts().over_http), (3, 1));
     until("files of one reader go once it has them", || left(&shared) == 2).await;
     give(held(None));
     assert!(matches!(near.next().await.1.body, Body::NoBlock(Block(3))), "what was held is gone");
@@ -100,7 +100,7 @@ async fn a_block_is_handed_over_whole_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_mapped_goes_in_the_request() {
+async fn what_cannot_be_shared_goes_in_the_request() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [one, two] = dirs.each_ref().map(|dir| dir.path().join("shared"));
     let here = Node::new(1, Some(&one), quick()).await;
@@ -123,7 +123,7 @@ async fn what_cannot_be_mapped_goes_in_the_request() {
     ringfort::datacenter::transport::sweep(&one, here.id).unwrap();
     here.give(near.id, 3, pattern(100_000, 3));
     assert_eq!(near.given().await, pattern(100_000, 3));
-    assert_eq!((near.transport.counts().mapped, near.transport.counts().over_http), (0, 1));
+    assert_eq!((near.transport.counts().shared, near.transport.counts().over_http), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +190,7 @@ async fn eight_workers_exchange_thousands() {
     const ROUNDS: u64 = 60;
     let dir = tempfile::tempdir().unwrap();
     let shared = dir.path().join("shared");
-    let limits = TransportLimits { queue: 4096, files: 16, map_from: 8 << 10, ..quick() };
+    let limits = TransportLimits { queue: 4096, files: 16, share_from: 8 << 10, ..quick() };
     let mut nodes = Vec::new();
     for id in 0..8 {
         // Two of them have no shared memory.
@@ -229,7 +229,7 @@ async fn eight_workers_exchange_thousands() {
         let counts = node.transport.counts();
         assert_eq!((counts.dropped, counts.failed, counts.refused, counts.turned_away, counts.busy), (0, 0, 0, 0, 0));
         assert_eq!((counts.received, counts.by_pointer), (7 * ROUNDS, ROUNDS));
-        assert_eq!(counts.mapped, if node.id.0 < 6 { 5 * ROUNDS / 2 } else { 0 });
+        assert_eq!(counts.shared, if node.id.0 < 6 { 5 * ROUNDS / 2 } else { 0 });
     }
     drop(nodes);
     until("no file is left", || left(&shared) == 0).await;

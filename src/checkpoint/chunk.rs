@@ -3,6 +3,7 @@
 //! Both ways stream through a buffer of [`PIECE`] bytes and compute the checksum while copying, so that memory stays
 //! small whatever a file's metadata says.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
@@ -118,7 +119,7 @@ pub fn encode([extent, chunk]: [Extents; 2], fill: Fill, width: usize, values: &
 
 /// Values of a block of `extent` cells in the `bytes` of a chunk's file of `chunk` cells of `width` bytes, if these are
 /// as many as they should be and have their checksum.
-pub(super) fn decode([extent, chunk]: [Extents; 2], width: usize, bytes: &[u8]) -> Result<Vec<u8>, Damage> {
+pub(super) fn decode([extent, chunk]: [Extents; 2], width: usize, bytes: &[u8]) -> Result<Cow<'_, [u8]>, Damage> {
     let cells: usize = chunk.iter().product();
     let length = || Damage::Length { expected: (cells * width + 4) as u64, found: bytes.len() as u64 };
     let (values, stored) = bytes.split_last_chunk::<4>().ok_or_else(length)?;
@@ -129,6 +130,9 @@ pub(super) fn decode([extent, chunk]: [Extents; 2], width: usize, bytes: &[u8]) 
     if expected != found {
         return Err(Damage::Checksum { expected, found });
     }
+    if extent == chunk {
+        return Ok(values.into());
+    }
     let own: usize = extent.iter().product();
     let mut all = Vec::with_capacity(own * width);
     let whole = Region { start: [0; 4], extent: chunk };
@@ -136,7 +140,7 @@ pub(super) fn decode([extent, chunk]: [Extents; 2], width: usize, bytes: &[u8]) 
         let start = whole.offset([w, z, y, 0]) * width;
         all.extend_from_slice(&values[start..start + extent[3] * width]);
     }
-    Ok(all)
+    Ok(all.into())
 }
 
 /// Little-endian bytes of a value that stands beyond the grid.

@@ -2,6 +2,7 @@
 //!
 //! Input: a [`Meta`], and a block's values as little-endian bytes in memory order. Output: names and contents.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -41,12 +42,20 @@ pub fn chunk_file(meta: &Meta, component: usize, part: usize, values: &[u8]) -> 
     chunk::encode([block.extent, meta.cuts.largest()], meta.components[component].fill, width, values)
 }
 
-/// Values of `part` in the `bytes` of a chunk's file.
+/// What follows `values` in the chunk's file of `part`, where that file holds nothing else: a block as large as the largest
+/// needs no copy with padding.
+#[must_use]
+pub fn chunk_end(meta: &Meta, part: usize, values: &[u8]) -> Option<[u8; 4]> {
+    let fills = meta.cuts.block(part).extent == meta.cuts.largest();
+    fills.then(|| crc32c::crc32c(values).to_le_bytes())
+}
+
+/// Values of `part` in the `bytes` of a chunk's file: the first of them, as they are, where there is no padding.
 ///
 /// # Errors
 ///
 /// [`Damage`] if the bytes are not as many as they should be, or do not have their checksum.
-pub fn chunk_values(meta: &Meta, part: usize, bytes: &[u8]) -> Result<Vec<u8>, Damage> {
+pub fn chunk_values<'a>(meta: &Meta, part: usize, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, Damage> {
     let extents = [meta.cuts.block(part).extent, meta.cuts.largest()];
     chunk::decode(extents, meta.precision.bytes(), bytes)
 }

@@ -167,12 +167,26 @@ impl Blobs {
     ///
     /// [`BlobError`] if that is not certain; to ask again is right.
     pub async fn put(&self, blob: &str, bytes: Bytes, mode: Mode) -> Result<Put, BlobError> {
+        self.put_pieces(blob, [bytes], mode).await
+    }
+
+    /// The same for bytes that lie in pieces, one after another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::put`].
+    pub async fn put_pieces(
+        &self,
+        blob: &str,
+        pieces: impl IntoIterator<Item = Bytes>,
+        mode: Mode,
+    ) -> Result<Put, BlobError> {
         let mode = match mode {
             Mode::Create => PutMode::Create,
             Mode::Overwrite => PutMode::Overwrite,
         };
         let options = PutOptions { mode, ..PutOptions::default() };
-        let put = match self.store.put_opts(&name(blob)?, PutPayload::from_bytes(bytes), options).await {
+        let put = match self.store.put_opts(&name(blob)?, PutPayload::from_iter(pieces), options).await {
             Ok(_) => Put::Stored,
             Err(object_store::Error::AlreadyExists { .. }) => Put::Exists,
             Err(other) => return Err(BlobError::of("write", blob)(other)),

@@ -184,7 +184,12 @@ impl Machine {
             (false, true) => Some(part.state()),
             (false, false) => None,
         };
-        let event = Event::Advanced { block, from, to, state: stored(part, bytes), shell };
+        let state = stored(part, bytes);
+        if due.checkpoint {
+            // Taken here, where it may take its time.
+            let _kept = state.digest();
+        }
+        let event = Event::Advanced { block, from, to, state, shell };
         let seconds = clock::now().duration_since(began).as_secs_f64();
         Ok(Computed::Advanced { event, observed, seconds })
     }

@@ -325,7 +325,7 @@ impl Node {
     /// Brings the counts up to date and writes them down.
     fn count(&mut self) {
         let counts = self.transport.counts();
-        self.tally.values = [counts.by_pointer, counts.mapped, counts.over_http];
+        self.tally.values = [counts.by_pointer, counts.shared, counts.over_http];
         self.tally.newest = self.worker.newest();
         self.tally.blocks = self.worker.lines().map(|(block, step)| (block.0, step.unwrap_or(0))).collect();
         [self.tally.compute, self.tally.fetch, self.tally.commit] = std::array::from_fn(|at| self.times[at].median());

@@ -31,10 +31,12 @@ const BLOCKS_PER_WORKER: usize = 2;
 const STEPS_PER_ROUND: usize = 4;
 /// Rounds between snapshots where the job does not say: at least, and at most.
 const ROUNDS: (u64, u64) = (16, 64);
-/// Generations that the shells kept may span.
-const SPAN: u64 = 2;
+/// Shells kept span one way between generations and half of the next: what is computed while a generation is stored.
+const HALVES: u64 = 3;
+/// That half is no less than so many rounds, or a whole way.
+const AHEAD: u64 = 8;
 /// Shells kept take at most one part in so many of the memory that is free at the start.
-const PART_OF_MEMORY: u64 = 8;
+const PART_OF_MEMORY: u64 = 6;
 
 /// What all workers of a run must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,7 +144,7 @@ impl Spec {
             steps_per_round: round,
             dt,
             generation,
-            lead: generation.saturating_mul(SPAN),
+            lead: generation.saturating_add((generation / 2).max(generation.min(AHEAD * round as u64))),
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.5 s to 24 h")]
             lease_ms: (job.datacenter.lease_s * 1000.0) as u64,
             ledger: wishes
@@ -285,7 +287,7 @@ fn between_snapshots(job: &Job, cuts: &Cuts, footprint: &Footprint, round: usize
     let values = shell.saturating_mul(cuts.count()).saturating_mul(job.declaration.of_role(Role::Component).count());
     let bytes = crate::checkpoint::Precision::from(job.precision).bytes().saturating_mul(values).max(1) as u64;
     let room = memory::available().unwrap_or(0) / PART_OF_MEMORY;
-    let rounds = (room / bytes / SPAN).clamp(ROUNDS.0, ROUNDS.1);
+    let rounds = (2 * room / bytes / HALVES).clamp(ROUNDS.0, ROUNDS.1);
     rounds * round as u64
 }
 

@@ -4,8 +4,8 @@
 //! without a deadline, nothing grows without a bound, and what does not carry the run's seal changes nothing.
 //!
 //! - **Three ways.** To the worker itself a message goes by pointer, as it is. To a worker of the same host, values from
-//!   [`TransportLimits::map_from`] bytes on go as files in shared memory that the reader maps: one file for all readers of a
-//!   shell. Otherwise the bytes are in the request. Where a file cannot be written or mapped, the bytes go in the request too.
+//!   [`TransportLimits::share_from`] bytes on go as files in shared memory that the reader copies: one file for all readers of
+//!   a shell. Otherwise the bytes are in the request. Where a file cannot be written or read, the bytes go in the request too.
 //! - **No promise.** [`Transport::send`] never waits. What cannot be sent is dropped and counted: the protocol asks again.
 //! - **Overload.** A worker with too much to do answers 503 with Retry-After. If that was a question, the transport puts the
 //!   answer [`Body::Later`] or [`Body::LaterBlock`] into its own inbox, in the peer's name and with the Lamport stamp 0, since
@@ -44,6 +44,7 @@ use self::counts::Counters;
 use self::seal::Key;
 use self::shared::{Files, Folder};
 use super::protocol::{Body, Message, WorkerId};
+use super::room::Room;
 
 pub use counts::Counts;
 pub use secret::{Secret, SecretError};
@@ -76,7 +77,7 @@ pub struct TransportLimits {
     /// Milliseconds after which who was turned away may come back. Told in whole seconds, rounded up.
     pub retry_after_ms: u64,
     /// Fewest bytes of a value that goes through shared memory.
-    pub map_from: usize,
+    pub share_from: usize,
     /// Most shells kept in shared memory.
     pub files: usize,
     /// Most bytes of them together.
@@ -93,7 +94,7 @@ impl Default for TransportLimits {
             connect_ms: 2_000,
             request_ms: 30_000,
             retry_after_ms: 1_000,
-            map_from: 4 << 10,
+            share_from: 4 << 10,
             files: 64,
             file_bytes: 256 << 20,
         }
@@ -115,6 +116,8 @@ struct Common {
     counts: Counters,
     counter: AtomicU64,
     inbox: mpsc::Sender<(WorkerId, Message)>,
+    /// Memory of shells that came through shared memory.
+    room: Room,
 }
 
 struct Peer {
@@ -149,7 +152,7 @@ impl Transport {
     ) -> Result<Self, TransportError> {
         let folder = shared.map(|path| {
             let error = |source| TransportError::Shared { path: path.to_owned(), source };
-            Folder::make(path, me).map(Arc::new).map_err(error)
+            Folder::make(path, me, (limits.files, limits.file_bytes)).map(Arc::new).map_err(error)
         });
         let folder = folder.transpose()?;
         let host = folder.as_ref().map(|folder| folder.host()).unwrap_or_default();
@@ -167,6 +170,7 @@ impl Transport {
             counts: Counters::default(),
             counter: AtomicU64::new(1),
             inbox,
+            room: Room::default(),
         });
         let serving =
             tokio::spawn(serve::run(common.clone(), listener, blake3::Hash::from_bytes(nonce))).abort_handle();

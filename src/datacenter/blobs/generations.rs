@@ -24,13 +24,13 @@ mod mark;
 mod receipt;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::{BlobError, Blobs, blocking};
-use crate::checkpoint::{self, CheckpointError, Disk, MANIFEST, Meta};
+use crate::checkpoint::{self, CheckpointError, Disk, FileRecord, MANIFEST, Meta};
 use crate::datacenter::protocol::{Blob, Block};
 use mark::Place;
 
@@ -41,6 +41,15 @@ pub struct Generations {
     meta: Arc<dyn Fn(u64) -> Meta + Send + Sync>,
     /// Folder of the receipts.
     receipts: String,
+    /// The chunk of each block that was read last, if it was sound: its receipt can be written without reading it once more.
+    checked: Arc<Mutex<BTreeMap<Block, Checked>>>,
+}
+
+/// What was found on reading a chunk.
+struct Checked {
+    step: u64,
+    digest: u64,
+    records: Vec<FileRecord>,
 }
 
 impl fmt::Debug for Generations {
@@ -64,7 +73,7 @@ impl Generations {
         first.check().map_err(CheckpointError::from)?;
         let cuts: Vec<String> = first.grid.own(&first.cuts.parts()).iter().map(ToString::to_string).collect();
         let receipts = format!("receipts/{}-{}", first.run, cuts.join("x"));
-        Ok(Self { blobs, meta: Arc::new(meta), receipts })
+        Ok(Self { blobs, meta: Arc::new(meta), receipts, checked: Arc::default() })
     }
 
     /// All blobs of this run and these cuts. A chunk is there if all its files are.

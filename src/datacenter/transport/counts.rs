@@ -46,8 +46,8 @@ counts! {
     received_bytes,
     /// Values handed on in this process, by pointer.
     by_pointer,
-    /// Values received as mapped files.
-    mapped,
+    /// Values received through shared memory.
+    shared,
     /// Values received in the body of a request.
     over_http,
     /// Files written into shared memory.

@@ -256,11 +256,11 @@ fn whole(handover: Handover) -> Option<Handover> {
 fn ready(common: &Common, message: &Message, near: bool) -> Option<Ready> {
     let mut files = Vec::new();
     let packed = pack(message, |shell, bytes| {
-        let shared = common.files.as_ref().filter(|_| near && bytes.len() >= common.limits.map_from.max(1))?;
+        let shared = common.files.as_ref().filter(|_| near && bytes.len() >= common.limits.share_from.max(1))?;
         // A full memory is no harm: the bytes go in the request.
         let (file, written) = shared.file(shell, bytes).ok()?;
         common.counts.files.add(u64::from(written));
-        let part = Part::File { number: file.number, length: file.length as u64 };
+        let part = Part::File(file.place);
         files.push(file);
         Some(part)
     });

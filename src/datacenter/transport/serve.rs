@@ -125,11 +125,11 @@ impl Server {
     }
 
     async fn try_take(&self, request: Request) -> Result<(), StatusCode> {
-        let Common { limits, inbox, counts, .. } = &*self.common;
+        let Common { limits, inbox, counts, room, .. } = &*self.common;
         let (claim, length) = self.claim(&request)?;
         self.heard(&claim, false)?;
-        let room = limits.message_bytes as u64 + HEAD_BYTES as u64;
-        let bytes = usize::try_from(length).ok().filter(|_| length <= room).ok_or(StatusCode::PAYLOAD_TOO_LARGE)?;
+        let most = limits.message_bytes as u64 + HEAD_BYTES as u64;
+        let bytes = usize::try_from(length).ok().filter(|_| length <= most).ok_or(StatusCode::PAYLOAD_TOO_LARGE)?;
         if inbox.capacity() == 0 {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
@@ -137,11 +137,12 @@ impl Server {
         let _reading = self.reading.try_acquire_many(units).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
         let body = read(request.into_body(), bytes, &claim.digest).await?;
         self.heard(&claim, true)?;
-        let mut mapped = 0;
-        let message = unpack(&body, limits.message_bytes as u64, |number, length| {
+        let mut shared = 0;
+        let message = unpack(&body, limits.message_bytes as u64, |shell, place| {
             let files = self.common.files.as_ref().ok_or(std::io::ErrorKind::Unsupported)?;
-            mapped += 1;
-            files.folder().map(claim.from, number, length)
+            shared += 1;
+            // Shells come in every round; other values once in a while, and may be large.
+            files.folder().read(claim.from, place, shell.then_some(room))
         });
         let message = message.map_err(|error| match error {
             UnpackError::File(_) => StatusCode::GONE,
@@ -151,8 +152,8 @@ impl Server {
         let place = inbox.try_reserve().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
         counts.received.one();
         counts.received_bytes.add(length);
-        counts.mapped.add(mapped);
-        counts.over_http.add(values - mapped);
+        counts.shared.add(shared);
+        counts.over_http.add(values - shared);
         place.send((claim.from, message));
         Ok(())
     }

@@ -1,25 +1,33 @@
-//! Values in shared memory: files that a worker writes and others of the same host and user map.
+//! Values in shared memory: files that a worker writes and others of the same host and user read.
 //!
-//! Each worker has a folder of its own within the shared one, `worker-ID`, and files named by numbers in it. A file is
-//! created, never overwritten or shortened, and unlinked when nobody needs it any more; maps of it stay valid.
+//! Each worker has a folder of its own within the shared one, `worker-ID`, and files named by numbers in it: a value, then
+//! the turn of its writing, 8 bytes, little-endian. A shell's file that nobody needs any more holds the next shell of its
+//! length: memory given back to the system would come back as pages to clear and to map. Invariant: a reader has a value's very bytes
+//! or an error, since turns never repeat and the writer takes the old one away before it changes a byte; so it may be late, or
+//! believe that nobody waits for its answer any more.
 //!
-//! **Trust.** A process that shortened a file while it is mapped would kill the reader (SIGBUS). So files have mode 600 in
-//! folders of mode 700: only processes of the same user could do that, and those can end the reader anyway.
+//! **Trust.** Files have mode 600 in folders of mode 700: only processes of the same user can write them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use memmap2::{Mmap, MmapOptions};
+use serde::{Deserialize, Serialize};
 
 use super::super::protocol::{Shell, WorkerId};
+use super::super::room::Room;
 
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Turn of a file that is being written.
+const NO_TURN: u64 = 0;
+/// Bytes of a turn.
+const TURN: usize = 8;
 
 /// One worker's folder in the shared one. Removed with the last of its files.
 #[derive(Debug)]
@@ -27,7 +35,30 @@ pub(super) struct Folder {
     shared: PathBuf,
     own: PathBuf,
     user: u32,
+    /// The next turn; a file's number is that of its first one.
     next: AtomicU64,
+    /// Files that nobody needs now, the latest last.
+    idle: Mutex<Vec<Written>>,
+    /// Most of these, and most bytes of them together.
+    most_idle: (usize, usize),
+}
+
+/// Where in a worker's folder a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The file's number.
+    pub(super) number: u64,
+    /// The turn in which the value was written.
+    pub(super) turn: u64,
+    /// Bytes of the value.
+    pub(super) length: u64,
+}
+
+/// A file with a value in it.
+#[derive(Debug)]
+struct Written {
+    file: File,
+    place: Place,
 }
 
 fn own(shared: &Path, worker: WorkerId) -> PathBuf {
@@ -57,8 +88,9 @@ pub fn sweep(shared: &Path, worker: WorkerId) -> io::Result<()> {
 }
 
 impl Folder {
-    /// `worker`'s folder in `shared`. Both are made; the shared one may be there, if nobody else can write in it.
-    pub(super) fn make(shared: &Path, worker: WorkerId) -> io::Result<Self> {
+    /// `worker`'s folder in `shared`. Both are made; the shared one may be there, if nobody else can write in it. At
+    /// most so many idle files of so many bytes together are kept for later values.
+    pub(super) fn make(shared: &Path, worker: WorkerId, most_idle: (usize, usize)) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(shared)?;
         let found = fs::symlink_metadata(shared)?;
         if !found.is_dir() || found.mode() & 0o077 != 0 {
@@ -67,7 +99,8 @@ impl Folder {
         }
         let own = own(shared, worker);
         DirBuilder::new().mode(0o700).create(&own)?;
-        Ok(Self { shared: shared.to_owned(), own, user: found.uid(), next: AtomicU64::new(1) })
+        let next = AtomicU64::new(NO_TURN + 1);
+        Ok(Self { shared: shared.to_owned(), own, user: found.uid(), next, idle: Mutex::default(), most_idle })
     }
 
     /// A name for this very folder of this start of this machine: who has the same can map the files. Empty where the system
@@ -80,20 +113,61 @@ impl Folder {
         }
     }
 
-    /// A new file with these bytes.
-    fn write(self: &Arc<Self>, bytes: &[u8]) -> io::Result<Shared> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let path = self.own.join(number.to_string());
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        // From here on it is removed, come what may.
-        let shared = Shared { folder: self.clone(), number, length: bytes.len() };
-        file.write_all(bytes)?;
-        Ok(shared)
+    /// A file with these bytes, which others of their length may follow if `again`.
+    fn write(self: &Arc<Self>, bytes: &[u8], again: bool) -> io::Result<Shared> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let end = bytes.len() as u64;
+        let place = Place { number: turn, turn, length: end };
+        let file = match again.then(|| self.idle(end)).flatten() {
+            Some(idle) => Written { place: Place { number: idle.place.number, ..place }, ..idle },
+            None => {
+                let path = self.path(turn);
+                let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+                Written { file, place }
+            }
+        };
+        let written = || -> io::Result<()> {
+            file.file.write_all_at(&NO_TURN.to_le_bytes(), end)?;
+            fence(Ordering::SeqCst);
+            file.file.write_all_at(bytes, 0)?;
+            fence(Ordering::SeqCst);
+            file.file.write_all_at(&turn.to_le_bytes(), end)
+        };
+        written().inspect_err(|_| self.remove(&file))?;
+        Ok(Shared { folder: self.clone(), place: file.place, written: Some(file), again })
     }
 
-    /// The bytes of file `number` of worker `from`, which has `length` of them.
-    pub(super) fn map(&self, from: WorkerId, number: u64, length: usize) -> io::Result<Bytes> {
-        let path = own(&self.shared, from).join(number.to_string());
+    fn path(&self, number: u64) -> PathBuf {
+        self.own.join(number.to_string())
+    }
+
+    fn remove(&self, file: &Written) {
+        // What stays is for `sweep`.
+        let _gone = fs::remove_file(self.path(file.place.number));
+    }
+
+    /// A file for a value of this very length, if one is idle: the latest, which is the likeliest to be in a cache still.
+    fn idle(&self, length: u64) -> Option<Written> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = idle.iter().rposition(|file| file.place.length == length)?;
+        Some(idle.remove(at))
+    }
+
+    /// Keeps a file that nobody needs, in place of older ones.
+    fn keep(&self, file: Written) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(file);
+        let mut bytes: u64 = idle.iter().map(|file| file.place.length).sum();
+        while idle.len() > self.most_idle.0 || bytes > self.most_idle.1 as u64 {
+            let oldest = idle.remove(0);
+            bytes -= oldest.place.length;
+            self.remove(&oldest);
+        }
+    }
+
+    /// The value that worker `from` has at `place`, in memory of `room`, or in its own.
+    pub(super) fn read(&self, from: WorkerId, place: Place, room: Option<&Room>) -> io::Result<Bytes> {
+        let path = own(&self.shared, from).join(place.number.to_string());
         let wrong = |what| io::Error::new(io::ErrorKind::InvalidData, what);
         let found = fs::symlink_metadata(&path)?;
         if !found.is_file() {
@@ -107,39 +181,62 @@ impl Folder {
         if opened.uid() != self.user || opened.mode() & 0o077 != 0 {
             return Err(wrong("others may write it"));
         }
-        if length == 0 || opened.len() != length as u64 {
-            return Err(wrong("its length is another one"));
-        }
-        Ok(Bytes::from_owner(map(&file, length)?))
+        let expected = place.length.checked_add(TURN as u64).filter(|_| place.length > 0);
+        let length = usize::try_from(place.length).ok().filter(|_| expected == Some(opened.len()));
+        let length = length.ok_or_else(|| wrong("its length is another one"))?;
+        let turn = || -> io::Result<()> {
+            let mut turn = [0; TURN];
+            file.read_exact_at(&mut turn, place.length)?;
+            let same = place.turn != NO_TURN && u64::from_le_bytes(turn) == place.turn;
+            if same { Ok(()) } else { Err(wrong("it holds another value by now")) }
+        };
+        turn()?;
+        fence(Ordering::SeqCst);
+        let mut read = Ok(());
+        let mut fill = |bytes: &mut [u8]| read = file.read_exact_at(bytes, 0);
+        let bytes = match room {
+            Some(room) => room.fill(length, fill),
+            None => {
+                let mut bytes = vec![0; length];
+                fill(&mut bytes);
+                bytes.into()
+            }
+        };
+        read?;
+        fence(Ordering::SeqCst);
+        turn()?;
+        Ok(bytes)
     }
-}
-
-#[expect(unsafe_code, reason = "memmap2 cannot see whether the file stays unchanged")]
-fn map(file: &File, length: usize) -> io::Result<Mmap> {
-    // SAFETY: the bytes must not change while mapped. Workers create such files exclusively, write them before they tell
-    // their number, and never open them for writing again; unlinking leaves maps valid. Mode and owner, just checked, keep
-    // other users out.
-    unsafe { MmapOptions::new().len(length).populate().map(file) }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        for file in self.idle.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            self.remove(file);
+        }
         // What is left, if anything, is for `sweep`.
         let _ = fs::remove_dir(&self.own);
     }
 }
 
-/// A file in shared memory, there for as long as this is held.
+/// A value in shared memory, there for as long as this is held.
 #[derive(Debug)]
 pub(super) struct Shared {
     folder: Arc<Folder>,
-    pub(super) number: u64,
-    pub(super) length: usize,
+    /// Always there but in `drop`.
+    written: Option<Written>,
+    pub(super) place: Place,
+    /// The file is kept for other values.
+    again: bool,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let _ = fs::remove_file(self.folder.own.join(self.number.to_string()));
+        match self.written.take() {
+            Some(file) if self.again => self.folder.keep(file),
+            Some(file) => self.folder.remove(&file),
+            None => {}
+        }
     }
 }
 
@@ -172,10 +269,10 @@ impl Files {
     /// A file with these bytes: of the shell of this name, once for all readers, or for one reader. True if it was written
     /// now.
     pub(super) fn file(&self, shell: Option<Shell>, bytes: &Bytes) -> io::Result<(Arc<Shared>, bool)> {
-        let Some(shell) = shell else { return Ok((Arc::new(self.folder.write(bytes)?), true)) };
+        let Some(shell) = shell else { return Ok((Arc::new(self.folder.write(bytes, false)?), true)) };
         // Held while writing: whoever wants the same shell waits for it.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = kept.files.get(&shell).filter(|file| file.length == bytes.len()) {
+        if let Some(file) = kept.files.get(&shell).filter(|file| file.place.length == bytes.len() as u64) {
             return Ok((file.clone(), false));
         }
         kept.forget(&shell);
@@ -183,9 +280,9 @@ impl Files {
             let Some(oldest) = kept.order.front().copied() else { break };
             kept.forget(&oldest);
         }
-        let file = Arc::new(self.folder.write(bytes)?);
+        let file = Arc::new(self.folder.write(bytes, true)?);
         if bytes.len() <= self.most_bytes {
-            kept.bytes += file.length;
+            kept.bytes += bytes.len();
             kept.order.push_back(shell);
             kept.files.insert(shell, file.clone());
         }
@@ -196,7 +293,7 @@ impl Files {
 impl Kept {
     fn forget(&mut self, shell: &Shell) {
         if let Some(file) = self.files.remove(shell) {
-            self.bytes -= file.length;
+            self.bytes -= usize::try_from(file.place.length).unwrap_or(self.bytes);
             self.order.retain(|other| other != shell);
         }
     }

@@ -1,8 +1,7 @@
 //! Messages as bytes and back.
 //!
 //! A request's body is the length of a head (4 bytes, little-endian), the head, then the bytes of the values one after
-//! another. The head is the message with, in place of each value, its length, or the number and length of a file in shared
-//! memory. Invariant: what comes in is refused before anything is set aside for it, unless all lengths fit one another and
+//! another. The head is the message with, in place of each value, its length, or its place in shared memory. Invariant: what comes in is refused before anything is set aside for it, unless all lengths fit one another and
 //! the bound. The values' digests are not sent: the request's digest covers the bytes, and a file that the sender's user
 //! alone can write needs none.
 
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::super::protocol::{Block, Body, Epoch, Handover, Message, Shell, Value};
+use super::shared::Place;
 use crate::checkpoint::codec::{CodecError, decode, encode};
 
 /// Most files that one message names.
@@ -49,7 +49,16 @@ pub(super) enum Part {
     /// The next so many bytes of the body.
     Body(u64),
     /// A file of the sender in shared memory.
-    File { number: u64, length: u64 },
+    File(Place),
+}
+
+impl Part {
+    fn length(self) -> u64 {
+        match self {
+            Self::Body(length) => length,
+            Self::File(place) => place.length,
+        }
+    }
 }
 
 /// A message ready to go.
@@ -101,12 +110,12 @@ fn name(shell: Shell) -> Name {
     (shell.block.0 as u64, shell.step)
 }
 
-/// The message in `body`. `open` gives the bytes of the sender's file of this number and length. All values together have at
-/// most `most` bytes.
+/// The message in `body`. `open` gives the bytes that the sender has at a place in shared memory; it is told if they are of a
+/// shell. All values together have at most `most` bytes.
 pub(super) fn unpack(
     body: &Bytes,
     most: u64,
-    mut open: impl FnMut(u64, usize) -> io::Result<Bytes>,
+    mut open: impl FnMut(bool, Place) -> io::Result<Bytes>,
 ) -> Result<Message, UnpackError> {
     let (length, rest) = body.split_first_chunk::<LENGTH>().ok_or(UnpackError::Lengths)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| UnpackError::Lengths)?;
@@ -115,21 +124,20 @@ pub(super) fn unpack(
     let mut at = LENGTH + length;
     check(&says, (body.len() - at) as u64, most)?;
     // All lengths fit now.
-    let mut value = |part: Part| -> Result<Value, UnpackError> {
-        let (Part::Body(length) | Part::File { length, .. }) = part;
-        let length = usize::try_from(length).map_err(|_| UnpackError::Lengths)?;
-        if let Part::File { number, .. } = part {
-            return Ok(Value::new(open(number, length)?));
+    let mut value = |shell: bool, part: Part| -> Result<Value, UnpackError> {
+        let length = usize::try_from(part.length()).map_err(|_| UnpackError::Lengths)?;
+        if let Part::File(place) = part {
+            return Ok(Value::new(open(shell, place)?));
         }
         at += length;
         Ok(Value::new(body.slice(at - length..at)))
     };
     let mut values = |parts: Parts| -> Result<Vec<(u64, Value)>, UnpackError> {
-        parts.into_iter().map(|(step, part)| Ok((step, value(part)?))).collect()
+        parts.into_iter().map(|(step, part)| Ok((step, value(false, part)?))).collect()
     };
     let body = match says {
         Says::Ask(name, knows) => Body::Ask(shell(name)?, knows),
-        Says::Give(name, part) => Body::Give(shell(name)?, value(part)?),
+        Says::Give(name, part) => Body::Give(shell(name)?, value(true, part)?),
         Says::Wait(name) => Body::Wait(shell(name)?),
         Says::Later(name, wait_ms) => Body::Later(shell(name)?, wait_ms),
         Says::Elsewhere(name) => Body::Elsewhere(shell(name)?),
@@ -137,7 +145,7 @@ pub(super) fn unpack(
         Says::AskBlock(number, epoch) => Body::AskBlock(block(number)?, Epoch(epoch)),
         Says::GiveBlock { block: number, step, state, shells, snapshots } => {
             let (shells, snapshots) = (values(shells)?, values(snapshots)?);
-            Body::GiveBlock(block(number)?, Handover { step, state: value(state)?, shells, snapshots })
+            Body::GiveBlock(block(number)?, Handover { step, state: value(false, state)?, shells, snapshots })
         }
         Says::LaterBlock(number, wait_ms) => Body::LaterBlock(block(number)?, wait_ms),
         Says::NoBlock(number) => Body::NoBlock(block(number)?),
@@ -162,11 +170,10 @@ fn check(says: &Says, rest: u64, most: u64) -> Result<(), UnpackError> {
     };
     let (mut inside, mut all, mut files) = (0_u64, 0_u64, 0);
     for part in first.into_iter().chain(shells.iter().chain(snapshots).map(|&(_, part)| part)) {
-        let (Part::Body(length) | Part::File { length, .. }) = part;
-        all = all.checked_add(length).ok_or(UnpackError::Lengths)?;
+        all = all.checked_add(part.length()).ok_or(UnpackError::Lengths)?;
         match part {
             Part::Body(length) => inside += length,
-            Part::File { .. } => files += 1,
+            Part::File(_) => files += 1,
         }
     }
     if inside == rest && all <= most && files <= MOST_FILES { Ok(()) } else { Err(UnpackError::Lengths) }
@@ -190,7 +197,7 @@ pub(super) enum UnpackError {
     #[error("the head of a message cannot be read: {0}")]
     Head(#[from] CodecError),
     /// A file is not there, or not as described.
-    #[error("a file in shared memory cannot be mapped: {0}")]
+    #[error("a value in shared memory cannot be read: {0}")]
     File(#[from] io::Error),
 }
 

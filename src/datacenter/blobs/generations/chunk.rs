@@ -1,14 +1,16 @@
 //! Chunks: a block's values to files and back, and out of checkpoints with other cuts.
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 use ringfort_kernels::Real;
 
 use super::super::{BlobError, Mode, blocking};
-use super::Generations;
 use super::mark::Place;
-use crate::checkpoint::{self, Checkpoint, CheckpointError, Damage, Disk, Manifest, Meta, Precision};
+use super::{Checked, Generations};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Damage, Disk, FileRecord, Manifest, Meta, Precision};
 use crate::datacenter::protocol::{Block, Value};
 use crate::grid::Region;
 
@@ -34,9 +36,8 @@ impl Generations {
             let values = bytes.slice(component * share..(component + 1) * share);
             let name = self.file(step, &meta.chunk_name(component, block.0));
             let of = meta.clone();
-            let file = blocking("make", &name, move || Ok(checkpoint::chunk_file(&of, component, block.0, &values)));
-            let file = file.await?;
-            self.blobs.put(&name, file.into(), mode).await?;
+            let file = blocking("make", &name, move || Ok(pieces(&of, component, block, values))).await?;
+            self.blobs.put_pieces(&name, file, mode).await?;
         }
         Ok(())
     }
@@ -82,21 +83,32 @@ impl Generations {
         let of = meta.clone();
         let read = move || {
             let mut values = Vec::new();
-            for (file, record) in files {
+            let mut records = Vec::new();
+            for (component, (file, record)) in files.into_iter().enumerate() {
                 if record.is_some_and(|record| !record.fits(&file)) {
-                    return Ok(broken());
+                    return Ok((broken(), None));
                 }
                 match checkpoint::chunk_values(&of, block.0, &file) {
-                    Ok(of_one) => values.extend(of_one),
-                    Err(_) => return Ok(broken()),
+                    Ok(Cow::Borrowed(some)) => values.push(file.slice_ref(some)),
+                    Ok(Cow::Owned(some)) => values.push(some.into()),
+                    Err(_) => return Ok((broken(), None)),
                 }
+                records.push(FileRecord::of(of.chunk_name(component, block.0), &file));
             }
-            let value = Value::new(values);
+            let value = Value::new(match &values[..] {
+                [only] => only.clone(),
+                several => several.concat().into(),
+            });
             // Taken here, where it may take its time.
-            let _kept = value.digest();
-            Ok(value)
+            let digest = value.digest();
+            Ok((value, Some(Checked { step: of.step, digest, records })))
         };
-        let value = blocking("check", &self.file(meta.step, ""), read).await?;
+        let (value, sound) = blocking("check", &self.file(meta.step, ""), read).await?;
+        {
+            let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+            checked.remove(&block);
+            checked.extend(sound.map(|sound| (block, sound)));
+        }
         let receipts = self.receipts(meta.step).await?;
         match receipts.get(&block.0) {
             Some(digests) if value.intact() && !digests.contains(&value.digest()) => Ok(Some(broken())),
@@ -115,6 +127,14 @@ impl Generations {
             Err(error) if error.damaged() => Ok(Some(broken())),
             Err(other) => Err(other.into()),
         }
+    }
+}
+
+/// The chunk's file of `block` for `component`, without a copy of the values where they need no padding.
+fn pieces(meta: &Meta, component: usize, block: Block, values: Bytes) -> Vec<Bytes> {
+    match checkpoint::chunk_end(meta, block.0, &values) {
+        Some(end) => vec![values, Bytes::copy_from_slice(&end)],
+        None => vec![checkpoint::chunk_file(meta, component, block.0, &values).into()],
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use super::super::super::protocol::{Message, WorkerId};
+use super::super::Room;
 use super::super::TransportLimits;
 use super::super::counts;
 use super::super::seal::Key;
@@ -22,6 +23,7 @@ fn server(limits: TransportLimits) -> (Arc<Server>, mpsc::Receiver<(WorkerId, Me
         counts: counts::Counters::default(),
         counter: AtomicU64::new(1),
         inbox,
+        room: Room::default(),
     };
     let (nonce, reading) = (blake3::hash(b"nonce"), Semaphore::new(limits.reading_bytes / 1024));
     (Arc::new(Server { common: Arc::new(common), nonce, heard: Counters::default(), reading }), messages)

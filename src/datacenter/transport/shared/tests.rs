@@ -8,7 +8,7 @@ fn shell(step: u64) -> Shell {
 }
 
 fn folder(shared: &Path, worker: u64) -> Arc<Folder> {
-    Arc::new(Folder::make(shared, WorkerId(worker)).unwrap())
+    Arc::new(Folder::make(shared, WorkerId(worker), (2, 1 << 20)).unwrap())
 }
 
 /// Files in all folders of workers.
@@ -29,62 +29,111 @@ fn one_file_for_all_readers_of_a_shell_and_none_at_the_end() {
     assert!(written);
     let (second, written) = files.file(Some(shell(1)), &bytes).unwrap();
     assert!(!written);
-    assert_eq!((first.number, count(&shared)), (second.number, 1));
-    let map = reader.map(WorkerId(1), first.number, 10_000).unwrap();
-    assert_eq!(map, bytes);
+    assert_eq!((first.place, count(&shared)), (second.place, 1));
+    let room = Room::default();
+    for room in [Some(&room), None] {
+        assert_eq!(reader.read(WorkerId(1), first.place, room).unwrap(), bytes);
+    }
+    let place = first.place;
     drop((first, second));
-    // Two more push it out; the map stays.
+    // Two more push it out, and the second is written in its place.
     for step in [2, 3] {
         files.file(Some(shell(step)), &bytes).unwrap();
     }
     assert_eq!(count(&shared), 2);
+    assert!(reader.read(WorkerId(1), place, None).is_err(), "it holds another value");
     let (alone, _) = files.file(None, &bytes).unwrap();
     assert_eq!(count(&shared), 3);
-    drop((files, alone));
-    assert_eq!(map, bytes);
-    drop(reader);
+    drop((files, alone, reader));
     assert_eq!(fs::read_dir(&shared).unwrap().count(), 0, "folders go with their last file");
 }
 
 #[test]
-fn files_are_bounded_in_bytes_and_pinned_while_used() {
+fn files_are_used_again_and_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let shared = dir.path().join("shared");
-    let files = Files::new(folder(&shared, 1), 100, 2500);
+    let own = Arc::new(Folder::make(&shared, WorkerId(1), (3, 4500)).unwrap());
+    let files = Files::new(own.clone(), 100, 2500);
     let bytes = Bytes::from(vec![5; 1000]);
     let (held, _) = files.file(Some(shell(1)), &bytes).unwrap();
     for step in 2..10 {
         files.file(Some(shell(step)), &bytes).unwrap();
     }
-    assert_eq!(count(&shared), 3, "two kept, one held");
-    assert!(files.folder().map(WorkerId(1), held.number, 1000).is_ok());
-    let (large, _) = files.file(Some(shell(20)), &Bytes::from(vec![5; 9000])).unwrap();
-    drop((held, large));
-    assert_eq!(count(&shared), 0, "what is larger than the bound is not kept");
+    assert_eq!(count(&shared), 3, "one held, two kept");
+    assert!(files.folder().read(WorkerId(1), held.place, None).is_ok());
+    // Another length takes another file; what is larger than the bound on kept ones pushes them all out and is not kept.
+    let (large, _) = files.file(Some(shell(20)), &Bytes::from(vec![5; 4000])).unwrap();
+    drop(held);
+    assert_eq!(count(&shared), 4, "three idle ones of the first length");
+    drop(large);
+    assert_eq!(count(&shared), 1, "no more than 4500 bytes are idle: the one that came last");
+    drop(files);
+    let sizes = [100, 200, 300, 400].map(|length| own.write(&vec![1; length], true).unwrap());
+    drop(sizes);
+    assert_eq!(count(&shared), 3, "no more than three are idle");
 }
 
+/// A reader that was told of a value long ago has its bytes or an error, while the writer goes on in the same file.
 #[test]
-fn only_the_very_file_is_mapped() {
+fn who_reads_late_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
     let shared = dir.path().join("shared");
     let [writer, reader] = [1, 2].map(|worker| folder(&shared, worker));
-    let file = writer.write(&[5; 5000]).unwrap();
-    let path = writer.own.join(file.number.to_string());
-    let map = |length| reader.map(WorkerId(1), file.number, length);
-    assert!(map(5000).is_ok());
-    for length in [0, 1, 4999, 5001, usize::MAX] {
-        assert!(map(length).is_err(), "length {length}");
+    let written = std::sync::Mutex::new(None);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let (mut whole, mut late) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in (0..100).cycle().take(20_000) {
+                // Given up at once: the next value goes into the same file while the reader reads.
+                let value = writer.write(&[turn; 3000], true).unwrap();
+                *written.lock().unwrap() = Some((value.place, turn));
+            }
+            over.store(true, Ordering::Release);
+        });
+        while !over.load(Ordering::Acquire) {
+            let Some((place, fill)) = *written.lock().unwrap() else { continue };
+            match reader.read(WorkerId(1), place, None) {
+                Ok(bytes) => {
+                    assert!(bytes.iter().all(|&byte| byte == fill), "torn");
+                    whole += 1;
+                }
+                Err(_) => late += 1,
+            }
+        }
+    });
+    assert_eq!(count(&shared), 1);
+    let last = written.lock().unwrap().unwrap();
+    assert_eq!(reader.read(WorkerId(1), last.0, None).unwrap()[..], [last.1; 3000]);
+    println!("{whole} whole, {late} late");
+    assert!(late > 0);
+}
+
+#[test]
+fn only_the_very_file_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let shared = dir.path().join("shared");
+    let [writer, reader] = [1, 2].map(|worker| folder(&shared, worker));
+    let file = writer.write(&[5; 5000], true).unwrap();
+    let path = writer.path(file.place.number);
+    let read = |place| reader.read(WorkerId(1), place, None);
+    assert!(read(file.place).is_ok());
+    for length in [0, 1, 4999, 5001, 5008, u64::MAX] {
+        assert!(read(Place { length, ..file.place }).is_err(), "length {length}");
     }
-    assert!(reader.map(WorkerId(1), file.number + 1, 5000).is_err());
-    assert!(reader.map(WorkerId(3), file.number, 5000).is_err());
+    for turn in [NO_TURN, file.place.turn + 1] {
+        assert!(read(Place { turn, ..file.place }).is_err(), "turn {turn}");
+    }
+    assert!(read(Place { number: file.place.number + 1, ..file.place }).is_err());
+    assert!(reader.read(WorkerId(3), file.place, None).is_err());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o620)).unwrap();
-    assert!(map(5000).is_err(), "others may write it");
+    assert!(read(file.place).is_err(), "others may write it");
     fs::rename(&path, writer.own.join("aside")).unwrap();
     symlink("aside", &path).unwrap();
-    assert!(map(5000).is_err(), "a link");
+    assert!(read(file.place).is_err(), "a link");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(map(5000).is_err(), "a folder");
+    assert!(read(file.place).is_err(), "a folder");
 }
 
 #[test]
@@ -93,9 +142,9 @@ fn a_dead_workers_folder_is_swept() {
     let shared = dir.path().join("shared");
     let dead = folder(&shared, 1);
     let alive = folder(&shared, 2);
-    std::mem::forget(dead.write(&[1; 100]).unwrap());
-    let _kept = alive.write(&[1; 100]).unwrap();
-    assert!(Folder::make(&shared, WorkerId(1)).is_err(), "a worker starts once");
+    std::mem::forget(dead.write(&[1; 100], false).unwrap());
+    let _kept = alive.write(&[1; 100], false).unwrap();
+    assert!(Folder::make(&shared, WorkerId(1), (1, 1)).is_err(), "a worker starts once");
     sweep(&shared, WorkerId(1)).unwrap();
     sweep(&shared, WorkerId(1)).unwrap();
     assert_eq!((count(&shared), fs::read_dir(&shared).unwrap().count()), (1, 1));
@@ -107,10 +156,10 @@ fn a_dead_workers_folder_is_swept() {
 fn a_folder_that_others_may_enter_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o750)).unwrap();
-    let error = Folder::make(dir.path(), WorkerId(1)).unwrap_err();
+    let error = Folder::make(dir.path(), WorkerId(1), (1, 1)).unwrap_err();
     assert!(error.to_string().contains("mode 700"), "{error}");
     let [real, link] = ["real", "link"].map(|name| dir.path().join(name));
     fs::create_dir(&real).unwrap();
     symlink(&real, &link).unwrap();
-    assert!(Folder::make(&link, WorkerId(1)).is_err());
+    assert!(Folder::make(&link, WorkerId(1), (1, 1)).is_err());
 }

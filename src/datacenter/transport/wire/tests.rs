@@ -4,7 +4,7 @@ use super::*;
 
 const MOST: u64 = 1 << 20;
 
-fn no_file(_: u64, _: usize) -> io::Result<Bytes> {
+fn no_file(_: bool, _: Place) -> io::Result<Bytes> {
     Err(io::ErrorKind::NotFound.into())
 }
 
@@ -69,11 +69,12 @@ fn values_in_files_come_out_too() {
         let mut files = Vec::new();
         let packed = pack(&message, |_, bytes| {
             files.push(bytes.clone());
-            Some(Part::File { number: files.len() as u64, length: bytes.len() as u64 })
+            Some(Part::File(Place { number: files.len() as u64, turn: 7, length: bytes.len() as u64 }))
         });
-        let open = |number: u64, length: usize| {
-            let file = &files[usize::try_from(number).unwrap() - 1];
-            assert_eq!(file.len(), length);
+        let open = |shell: bool, place: Place| {
+            assert_eq!(shell, matches!(message.body, Body::Give(..)));
+            let file = &files[usize::try_from(place.number).unwrap() - 1];
+            assert_eq!((place.turn, place.length), (7, file.len() as u64));
             Ok(file.clone())
         };
         let packed = packed.unwrap();
@@ -95,7 +96,7 @@ fn lying_lengths_are_refused() {
     }
     let never = |_, _| -> io::Result<Bytes> { panic!("lengths are checked before a file is opened") };
     for length in [MOST + 1, u64::MAX] {
-        let file = Part::File { number: 1, length };
+        let file = Part::File(Place { number: 1, turn: 1, length });
         assert!(matches!(unpack(&give(file, 0), MOST, never), Err(UnpackError::Lengths)));
     }
     let all = give(Part::Body(10), 10);
@@ -117,7 +118,7 @@ fn sums_do_not_wrap_and_lists_are_bounded() {
     };
     let half = (0, Part::Body(1 << 63));
     assert!(matches!(unpack(&block(vec![half, half]), u64::MAX, no_file), Err(UnpackError::Lengths)));
-    let file = (0, Part::File { number: 1, length: 1 });
+    let file = (0, Part::File(Place { number: 1, turn: 1, length: 1 }));
     assert!(matches!(unpack(&block(vec![file; MOST_FILES + 1]), MOST, no_file), Err(UnpackError::Lengths)));
     assert!(matches!(unpack(&block(vec![file; MOST_FILES]), MOST, no_file), Err(UnpackError::File(_))));
 }
