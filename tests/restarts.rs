@@ -7,13 +7,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::jobs::{LIBRARY, Variant, text};
-use common::layouts::{Bits, Case, on_ranks};
+use common::jobs::{Variant, text};
+use common::layouts::{Bits, Case};
+use common::runs::Way;
 use ringfort::checkpoint::{self, Checkpoint, Disk};
-use ringfort::exit::Exit;
-use ringfort::run::folder::How;
-use ringfort::run::signal::Signals;
-use ringfort::torus::run::{Request, run};
 use ringfort_kernels::Role;
 
 /// Last step of every chain.
@@ -21,25 +18,7 @@ const LAST: u64 = 17;
 
 /// Runs the job in `dir` up to step `steps` on `ranks` ranks: anew if `job` is given, else from the newest checkpoint.
 fn start(job: Option<&Path>, dir: &Path, ranks: usize, steps: u64) {
-    let request = Request {
-        branch: None,
-        job: job.map(Into::into),
-        overrides: vec![format!("time.steps={steps}")],
-        dir: Some(dir.into()),
-        how: if job.is_some() { How::New } else { How::Restart },
-        ranks: None,
-        threads: 1,
-        steps_per_exchange: Some(1 + ranks % 3),
-        max_time: None,
-        mpi: None,
-        ranks_here: ranks,
-        library: LIBRARY,
-        signals: Signals::default(),
-    };
-    for ended in on_ranks(ranks, |peers| run(&request, peers, &|_| {})) {
-        let exit = ended.map_err(|failure| failure.report).unwrap();
-        assert_eq!(exit, Exit::Done);
-    }
+    common::runs::start(job, dir, &Way { steps_per_exchange: 1 + ranks % 3, ..Way::ranks(ranks, steps) });
 }
 
 /// Compares the checkpoint of step `step` in `dir` with the reference; returns how many values.

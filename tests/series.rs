@@ -11,14 +11,11 @@ use std::fs;
 use std::path::Path;
 
 use common::jobs::{LIBRARY, Variant, text};
-use common::layouts::{Bits, Case, all_parts, on_ranks};
+use common::layouts::{Bits, Case, all_parts};
+use common::runs::{Way, start};
 use files::{Tree, tree, values};
-use ringfort::exit::Exit;
 use ringfort::grid::Region;
 use ringfort::observe::reduce::shortest;
-use ringfort::run::folder::How;
-use ringfort::run::signal::Signals;
-use ringfort::torus::run::{Request, run};
 
 /// Last step of all runs.
 const LAST: u64 = 11;
@@ -56,51 +53,6 @@ fn job(points: &[usize], precision: &str) -> String {
     let list = |all: &[&str]| all[..axes].join(", ");
     let series = SERIES.replace("AT", &list(&["4.2", "-1.3", "3.0"])).replace("STRIDE", &list(&["2", "3", "4"]));
     job + &series.replace("ORIGIN", &list(&["0.0", "0", "0.4"]))
-}
-
-/// How a run is laid out, and where it stops.
-#[derive(Clone, Debug)]
-struct Way {
-    parts: Vec<usize>,
-    threads: usize,
-    steps_per_exchange: usize,
-    steps: u64,
-    set: Vec<String>,
-}
-
-impl Way {
-    fn on(parts: &[usize]) -> Self {
-        Self { parts: parts.to_vec(), threads: 1, steps_per_exchange: 1, steps: LAST, set: Vec::new() }
-    }
-
-    fn to(self, steps: u64) -> Self {
-        Self { steps, ..self }
-    }
-}
-
-/// Runs the job at `path` in `dir` (goes on with what is there if `path` is none); gives what was said.
-fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
-    let ranks = way.parts.iter().product();
-    let request = Request {
-        branch: None,
-        job: path.map(Into::into),
-        overrides: [vec![format!("time.steps={}", way.steps)], way.set.clone()].concat(),
-        dir: Some(dir.into()),
-        how: if path.is_some() { How::New } else { How::Restart },
-        ranks: Some(way.parts.clone()),
-        threads: way.threads,
-        steps_per_exchange: Some(way.steps_per_exchange),
-        max_time: None,
-        mpi: None,
-        ranks_here: ranks,
-        library: LIBRARY,
-        signals: Signals::default(),
-    };
-    let said = std::sync::Mutex::new(Vec::new());
-    for ended in on_ranks(ranks, |peers| run(&request, peers, &|line| said.lock().unwrap().push(line.to_owned()))) {
-        assert_eq!(ended.map_err(|failure| failure.report).unwrap(), Exit::Done);
-    }
-    said.into_inner().unwrap()
 }
 
 /// Checks every value of the files in `dir` against the states of the plain reference.
@@ -158,7 +110,7 @@ fn check<T: Bits>(points: &[usize], precision: &str, most: usize) -> usize {
         if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < VARIANT.radius(true)) {
             continue;
         }
-        let way = Way { threads: 1 + number % 2, steps_per_exchange: 1 + number % 4, ..Way::on(&parts) };
+        let way = Way { threads: 1 + number % 2, steps_per_exchange: 1 + number % 4, ..Way::on(&parts, LAST) };
         let dir = folder.path().join(number.to_string());
         start(Some(&path), &dir, &way);
         let found = tree(&dir);
@@ -188,12 +140,12 @@ fn restarts_on_other_ranks_and_leftovers_end_with_the_same_bytes() {
     let path = folder.path().join("job.toml");
     fs::write(&path, job(&[17, 13], "f64")).unwrap();
     let straight = folder.path().join("straight");
-    start(Some(&path), &straight, &Way::on(&[1, 1]));
+    start(Some(&path), &straight, &Way::on(&[1, 1], LAST));
     let expected = tree(&straight);
     for (first, parts) in [(4, [2, 1]), (6, [1, 3])] {
         for leftovers in 0..3 {
             let dir = folder.path().join(format!("{first}-{leftovers}"));
-            start(Some(&path), &dir, &Way::on(&parts).to(first));
+            start(Some(&path), &dir, &Way::on(&parts, first));
             match leftovers {
                 0 => {}
                 // What a crash after the checkpoint leaves: all that came later, or parts of it.
@@ -207,7 +159,7 @@ fn restarts_on_other_ranks_and_leftovers_end_with_the_same_bytes() {
                     fs::write(&probe, lines + "5,0.1").unwrap();
                 }
             }
-            let said = start(None, &dir, &Way { threads: 2, ..Way::on(&[1, 1 + leftovers]) });
+            let said = start(None, &dir, &Way { threads: 2, ..Way::on(&[1, 1 + leftovers], LAST) });
             assert!(!said.iter().any(|line| line.contains("warning")), "{said:?}");
             assert!(tree(&dir) == expected, "from {first}, leftovers {leftovers}");
         }
@@ -224,7 +176,7 @@ fn what_is_in_the_way_is_told_and_the_run_goes_on() {
     fs::write(dir.join("fields.zarr/mine.txt"), "mine").unwrap();
     fs::create_dir(dir.join("probes")).unwrap();
     fs::write(dir.join("probes/derived.csv"), "my own numbers\n").unwrap();
-    let said = start(Some(&path), &dir, &Way::on(&[2, 1]).to(5)).join("\n");
+    let said = start(Some(&path), &dir, &Way::on(&[2, 1], 5)).join("\n");
     for words in ["no fields in fields.zarr of step 0", "no value of probe derived of step 0", "move it away"] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -236,7 +188,7 @@ fn what_is_in_the_way_is_told_and_the_run_goes_on() {
     // Another interval means other times: what is there stays as it is.
     let before = tree(&dir);
     let set = vec!["output.1.every=\"4 steps\"".to_owned()];
-    let said = start(None, &dir, &Way { set, ..Way::on(&[1, 1]) }).join("\n");
+    let said = start(None, &dir, &Way { set, ..Way::on(&[1, 1], LAST) }).join("\n");
     assert!(said.contains("all.of-it.zarr was written for another [[output]]"), "{said}");
     let after = tree(&dir);
     assert!(before.iter().filter(|(name, _)| name.starts_with("all")).all(|(name, bytes)| after[name] == *bytes));
@@ -259,7 +211,7 @@ fn a_full_disk_is_told_and_what_is_missing_stays_out() {
         println!("skipped: no right to mount a small file system");
         return;
     }
-    let said = start(Some(&path), &dir, &Way::on(&[1, 2])).join("\n");
+    let said = start(Some(&path), &dir, &Way::on(&[1, 2], LAST)).join("\n");
     let whole = |time: u32| {
         at.join(format!("pressure/c/{time}/0/0")).exists() && at.join(format!("energy/c/{time}/0/0")).exists()
     };

@@ -6,14 +6,11 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::jobs::{LIBRARY, Variant, text};
-use common::layouts::{Bits, Case, all_parts, on_ranks};
+use common::jobs::{Variant, text};
+use common::layouts::{Bits, Case, all_parts};
+use common::runs::{Way, start};
 use num_bigint::BigInt;
-use ringfort::exit::Exit;
 use ringfort::observe::reduce::shortest;
-use ringfort::run::folder::How;
-use ringfort::run::signal::Signals;
-use ringfort::torus::run::{Request, run};
 
 /// Last step of all runs: reduces are due then, or not.
 const LAST: u64 = 11;
@@ -63,46 +60,6 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         reduces.replace("\"A", &format!("\"{a}")).replace("(A)", &format!("({a})")).replace("(C ", &format!("({c} "));
     let job = text(points, beyond, variant, precision, LAST).replace("dt = 0.1", "dt = 0.03");
     format!("{job}[checkpoint]\nevery = \"4 steps\"\n{reduces}")
-}
-
-/// How a run is laid out, and where it stops.
-#[derive(Clone, Debug)]
-struct Way {
-    parts: Vec<usize>,
-    threads: usize,
-    steps_per_exchange: usize,
-    steps: u64,
-}
-
-impl Way {
-    fn alone(axes: usize) -> Self {
-        Self { parts: vec![1; axes], threads: 1, steps_per_exchange: 1, steps: LAST }
-    }
-}
-
-/// Runs the job at `path` in `dir` (goes on with what is there if `path` is none); gives what was said.
-fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
-    let ranks = way.parts.iter().product();
-    let request = Request {
-        branch: None,
-        job: path.map(Into::into),
-        overrides: vec![format!("time.steps={}", way.steps)],
-        dir: Some(dir.into()),
-        how: if path.is_some() { How::New } else { How::Restart },
-        ranks: Some(way.parts.clone()),
-        threads: way.threads,
-        steps_per_exchange: Some(way.steps_per_exchange),
-        max_time: None,
-        mpi: None,
-        ranks_here: ranks,
-        library: LIBRARY,
-        signals: Signals::default(),
-    };
-    let said = std::sync::Mutex::new(Vec::new());
-    for ended in on_ranks(ranks, |peers| run(&request, peers, &|line| said.lock().unwrap().push(line.to_owned()))) {
-        assert_eq!(ended.map_err(|failure| failure.report).unwrap(), Exit::Done);
-    }
-    said.into_inner().unwrap()
 }
 
 fn sums(dir: &Path) -> String {
@@ -186,7 +143,7 @@ fn check<T: Bits>(points: &[usize], variant: Variant, most: usize) -> usize {
         if points.iter().zip(&parts).any(|(&points, &parts)| last(points, parts) < variant.radius(true)) {
             continue;
         }
-        let way = Way { parts, threads: 1 + number % 3, steps_per_exchange: 1 + number % 5, steps: LAST };
+        let way = Way { threads: 1 + number % 3, steps_per_exchange: 1 + number % 5, ..Way::on(&parts, LAST) };
         let dir = folder.path().join(number.to_string());
         start(Some(&path), &dir, &way);
         assert_eq!(sums(&dir), expected, "{way:?}\n{text}");
@@ -229,7 +186,7 @@ fn restarts_on_other_ranks_and_torn_files_end_with_the_same_bytes() {
     let path = folder.path().join("job.toml");
     fs::write(&path, &text).unwrap();
     let straight = folder.path().join("straight");
-    start(Some(&path), &straight, &Way::alone(2));
+    start(Some(&path), &straight, &Way::on(&[1, 1], LAST));
     let expected = sums(&straight);
     assert_eq!(expected, oracle(&Case::<f64>::new(&text)));
     let kept = |step: u64| -> usize {
@@ -240,7 +197,7 @@ fn restarts_on_other_ranks_and_torn_files_end_with_the_same_bytes() {
     for (first, parts) in [(4, vec![2, 1]), (6, vec![1, 3]), (9, vec![2, 2])] {
         for spoil in 0..5 {
             let dir = folder.path().join(format!("{first}-{spoil}"));
-            start(Some(&path), &dir, &Way { parts: parts.clone(), steps: first, ..Way::alone(2) });
+            start(Some(&path), &dir, &Way::on(&parts, first));
             let file = dir.join("sums.csv");
             let own = fs::read(&file).unwrap();
             match spoil {
@@ -251,7 +208,7 @@ fn restarts_on_other_ranks_and_torn_files_end_with_the_same_bytes() {
                 3 => fs::write(&file, &own[..own.len() - 2]).unwrap(),
                 _ => fs::write(&file, &own[..kept(first)]).unwrap(),
             }
-            let next = Way { parts: vec![1, 1 + spoil % 3], threads: 2, steps_per_exchange: 3, steps: LAST };
+            let next = Way { threads: 2, steps_per_exchange: 3, ..Way::on(&[1, 1 + spoil % 3], LAST) };
             start(None, &dir, &next);
             assert_eq!(sums(&dir), expected, "from {first}, spoiled {spoil}");
             tries += 1;
@@ -269,7 +226,7 @@ fn a_file_in_the_way_is_told_and_the_run_goes_on() {
     let dir = folder.path().join("run");
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("sums.csv"), "my own numbers\n").unwrap();
-    let said = start(Some(&path), &dir, &Way { parts: vec![2, 1], ..Way::alone(2) });
+    let said = start(Some(&path), &dir, &Way::on(&[2, 1], LAST));
     assert!(said.iter().any(|line| line.starts_with("warning: no sums") && line.contains("move it away")), "{said:?}");
     assert_eq!(sums(&dir), "my own numbers\n");
     assert!(fs::read_to_string(dir.join("events.jsonl")).unwrap().contains("sums-failed"));

@@ -13,3 +13,4 @@ pub mod jobs;
 pub mod layouts;
 pub mod reference;
 pub mod relay;
+pub mod runs;

@@ -88,7 +88,12 @@ impl Frames {
         let (about, unit) = (about.about.to_owned(), about.unit.to_owned());
         let (grid, times, kept) = match written(&views, &image.field, (&job, dir)) {
             Some((layout, last)) => {
-                let count = (last / layout.every + 1).min(MOST_FRAMES);
+                let count = last / layout.every + 1;
+                if count > MOST_FRAMES {
+                    return Err(Failure::usage(format!(
+                        "the output has {count} times, a film at most {MOST_FRAMES}; write a coarser one, with a larger `every`, and draw that"
+                    )));
+                }
                 let steps = (0..count).map(|number| number * layout.every);
                 let times = steps.map(|step| (step, layout.time(step))).collect();
                 let (grid, stride) = (layout.grid(), layout.stride);
