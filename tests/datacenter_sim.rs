@@ -22,6 +22,8 @@ mod network;
 mod physics;
 #[path = "datacenter_sim/scenario.rs"]
 mod scenario;
+#[path = "datacenter_sim/split.rs"]
+mod split;
 #[path = "datacenter_sim/stores.rs"]
 mod stores;
 #[path = "datacenter_sim/world.rs"]
@@ -35,7 +37,8 @@ use ringfort::datacenter::protocol::Bugs;
 const FAILED_ONCE: &[u64] = &[
     13, 57, 75, 114, 118, 162, 239, 241, 280, 300, 344, 441, 519, 542, 674, 1482, 2583, 2715, 3100, 3177, 3471, 4959,
     5300, 6609, 8828, 9407, 9592, 9857, 11868, 12412, 12533, 18019, 18092, 18676, 18974, 19001, 38924, 43541, 48909,
-    60106, 79453, 87481, 89049, 90305, 91678, 99184, 134823, 147559, 179236, 185313, 187695,
+    49782, 60106, 79453, 87481, 89049, 90305, 91678, 94725, 99184, 105870, 108617, 134823, 147559, 158832, 177233,
+    179236, 185313, 187695, 199500,
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -13,7 +13,8 @@
 //!   older chunk. Shells needed for that lie at lower steps, and step 0 is always there, so any loss is covered by induction.
 //! - **Newest generation, F.** A generation is complete when its manifest exists; a manifest is written from receipts, one
 //!   per chunk, and a receipt only after the chunk was read back. Shells from F on stay with those who made them; older ones
-//!   go when F moves. Blocks lead F by a bounded number of steps.
+//!   go when F moves. Blocks lead F by a bounded number of steps. Who knows that a generation is complete keeps its manifest
+//!   and writes it again where it was lost, so in the end all know the same F, whatever was damaged.
 //! - **Ledger.** Who computes which block, under which epoch, by compare-and-set on the block's own record. It saves work and
 //!   guards no truth: it may lose anything at any time.
 //! - **Poison.** Once two owners of a block died since F last moved, it is computed with nothing else in flight, and the ledger

@@ -39,7 +39,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn from(rng: &mut Rng) -> Self {
+    pub(crate) fn from(rng: &mut Rng) -> Self {
         let parts = [[3, 3], [3, 3], [2, 3], [1, 4], [1, 2], [2, 2], [1, 1]][rng.below(7) as usize];
         let every = 3 + rng.below(4);
         Self {

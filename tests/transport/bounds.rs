@@ -83,7 +83,7 @@ async fn a_full_inbox_means_later() {
     let send = |body| asker.transport.send(WorkerId(2), Message { lamport: 5, body });
     send(Body::Wait(shell(1)));
     send(Body::Ask(shell(4), 0));
-    send(Body::AskBlock(Block(3), Epoch(1)));
+    send(Body::AskBlock(Block(3), Epoch(1), 0));
     send(Body::Elsewhere(shell(4)));
     until("turned away", || asker.transport.counts().busy == 3).await;
     let answers = [asker.next().await, asker.next().await];

@@ -194,7 +194,10 @@ async fn put(generations: &Generations, blob: Blob, value: &Value, replace: bool
             generations.put_chunk(step, block, value.bytes().clone(), replace).await.map(|()| true)
         }
         Blob::Receipt { step, block, digest } => generations.confirm(step, block, digest).await,
-        Blob::Manifest { step } => generations.put_manifest(step, replace).await.map(|_| true),
+        Blob::Manifest { step } => match generations.put_manifest_again(step, value, replace).await? {
+            Some(_) => Ok(true),
+            None => generations.put_manifest(step, replace).await.map(|_| true),
+        },
     }
 }
 

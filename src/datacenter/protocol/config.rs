@@ -62,6 +62,9 @@ pub struct Bugs {
     pub poison_not_counted: bool,
     pub snapshots_go_once_listed: bool,
     pub late_is_dead: bool,
+    pub manifest_forgotten: bool,
+    pub handover_too_early: bool,
+    pub starts_far_ahead: bool,
 }
 
 /// What all workers of a run agree on.

@@ -108,11 +108,11 @@ pub enum Body {
     Elsewhere(Shell),
     /// Generation `.1` is complete: start from there instead.
     Passed(Shell, u64),
-    /// I own the block under this epoch: hand it over.
-    AskBlock(Block, Epoch),
+    /// I own the block under this epoch, and know of this complete generation: hand it over.
+    AskBlock(Block, Epoch, u64),
     /// Here it is.
     GiveBlock(Block, Handover),
-    /// A round of it is being computed: ask again.
+    /// A round of it is being computed, or I know of a newer generation: ask again.
     LaterBlock(Block, u64),
     /// I have nothing of it.
     NoBlock(Block),

@@ -60,6 +60,8 @@ pub struct Worker {
     parked: BTreeMap<Shell, BTreeSet<WorkerId>>,
     /// Newest complete generation.
     newest: u64,
+    /// Its manifest, once there is one.
+    manifest: Option<Value>,
     listing: Listing,
     snapshots: BTreeMap<(u64, Block), Snapshot>,
     /// Chunks found damaged or missing.
@@ -93,6 +95,7 @@ impl Worker {
             fetched: BTreeMap::new(),
             parked: BTreeMap::new(),
             newest: 0,
+            manifest: None,
             listing: Listing::default(),
             snapshots: BTreeMap::new(),
             bad: BTreeSet::new(),

@@ -213,7 +213,7 @@ impl Peer {
 fn later(question: &Body, wait_ms: u64) -> Option<Body> {
     match *question {
         Body::Ask(shell, _) => Some(Body::Later(shell, wait_ms)),
-        Body::AskBlock(block, _) => Some(Body::LaterBlock(block, wait_ms)),
+        Body::AskBlock(block, ..) => Some(Body::LaterBlock(block, wait_ms)),
         Body::Give(..)
         | Body::Wait(_)
         | Body::Later(..)

@@ -37,7 +37,7 @@ enum Says {
     Later(Name, u64),
     Elsewhere(Name),
     Passed(Name, u64),
-    AskBlock(u64, u64),
+    AskBlock(u64, u64, u64),
     GiveBlock { block: u64, step: u64, state: Part, shells: Parts, snapshots: Parts },
     LaterBlock(u64, u64),
     NoBlock(u64),
@@ -91,7 +91,7 @@ pub(super) fn pack(
         Body::Later(shell, wait_ms) => Says::Later(name(*shell), *wait_ms),
         Body::Elsewhere(shell) => Says::Elsewhere(name(*shell)),
         Body::Passed(shell, newest) => Says::Passed(name(*shell), *newest),
-        Body::AskBlock(block, epoch) => Says::AskBlock(block.0 as u64, epoch.0),
+        Body::AskBlock(block, epoch, newest) => Says::AskBlock(block.0 as u64, epoch.0, *newest),
         Body::GiveBlock(block, Handover { step, state, shells, snapshots }) => {
             let (shells, snapshots) = (places(shells), places(snapshots));
             Says::GiveBlock { block: block.0 as u64, step: *step, state: place(None, state), shells, snapshots }
@@ -142,7 +142,7 @@ pub(super) fn unpack(
         Says::Later(name, wait_ms) => Body::Later(shell(name)?, wait_ms),
         Says::Elsewhere(name) => Body::Elsewhere(shell(name)?),
         Says::Passed(name, newest) => Body::Passed(shell(name)?, newest),
-        Says::AskBlock(number, epoch) => Body::AskBlock(block(number)?, Epoch(epoch)),
+        Says::AskBlock(number, epoch, newest) => Body::AskBlock(block(number)?, Epoch(epoch), newest),
         Says::GiveBlock { block: number, step, state, shells, snapshots } => {
             let (shells, snapshots) = (values(shells)?, values(snapshots)?);
             Body::GiveBlock(block(number)?, Handover { step, state: value(false, state)?, shells, snapshots })

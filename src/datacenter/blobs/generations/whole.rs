@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::super::{BlobError, Mode, Put, blocking};
 use super::Generations;
@@ -9,7 +12,16 @@ use super::chunk::broken;
 use super::mark::Place;
 use super::receipt::Receipt;
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, FileRecord, MANIFEST, Manifest, Meta, codec};
-use crate::datacenter::protocol::{Blob, Block, Value, manifest};
+use crate::datacenter::protocol::{Blob, Block, Held, Value, manifest};
+
+/// The bytes of a manifest's file as they were read, behind the protocol's value.
+struct File(Bytes);
+
+impl Held for File {
+    fn bytes(&self) -> Option<Bytes> {
+        None
+    }
+}
 
 impl Generations {
     /// Writes metadata, coordinates and then the manifest of `step`, unless there is one; with `replace` over a damaged one.
@@ -31,19 +43,54 @@ impl Generations {
             _ => {}
         }
         let chunks = self.all_records(&meta).await?;
-        let mut leading = Vec::new();
-        for (name, bytes) in checkpoint::leading_files(&meta) {
-            leading.push(FileRecord::of(name.clone(), &bytes));
-            self.settle(&meta, &name, bytes).await?;
-        }
+        let leading = self.settle_leading(&meta).await?;
         let whole = checkpoint::complete(&self.path(step), &meta, leading, chunks)?;
-        let name = self.file(step, MANIFEST);
-        let bytes = whole.encode().map_err(|error| {
+        self.write_manifest(step, self.file_of(&whole)?, replace).await
+    }
+
+    /// Writes the manifest of `step` as `read`, which came from [`Self::get_manifest`], unless there is one; with `replace` over
+    /// a damaged one. What became of the chunks does not matter: each is checked when it is read. None if `read` holds no file.
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError`] from the disk: ask again.
+    ///
+    /// # Panics
+    ///
+    /// For step 0, which has no manifest.
+    pub async fn put_manifest_again(&self, step: u64, read: &Value, replace: bool) -> Result<Option<Put>, BlobError> {
+        let Some(file) = read.behind::<File>() else { return Ok(None) };
+        let meta = self.at(step, Block(0));
+        match self.prepare(&meta).await? {
+            Place::Other(_) => return Ok(Some(Put::Exists)),
+            Place::Whole(_) if !replace => return Ok(Some(Put::Exists)),
+            _ => {}
+        }
+        self.settle_leading(&meta).await?;
+        self.write_manifest(step, file.0.clone(), replace).await.map(Some)
+    }
+
+    /// Writes metadata and coordinates, where they are not what they should be.
+    async fn settle_leading(&self, meta: &Meta) -> Result<Vec<FileRecord>, BlobError> {
+        let mut leading = Vec::new();
+        for (name, bytes) in checkpoint::leading_files(meta) {
+            leading.push(FileRecord::of(name.clone(), &bytes));
+            self.settle(meta, &name, bytes).await?;
+        }
+        Ok(leading)
+    }
+
+    fn file_of(&self, whole: &Manifest) -> Result<Bytes, BlobError> {
+        let encoded = whole.encode().map_err(|error| {
             let source = io::Error::new(io::ErrorKind::InvalidData, error);
-            BlobError::Io { action: "write", name: name.clone(), source }
+            BlobError::Io { action: "write", name: self.file(whole.meta.step, MANIFEST), source }
         })?;
+        Ok(encoded.into())
+    }
+
+    async fn write_manifest(&self, step: u64, file: Bytes, replace: bool) -> Result<Put, BlobError> {
         let mode = if replace { Mode::Overwrite } else { Mode::Create };
-        self.blobs.put(&name, bytes.into(), mode).await
+        self.blobs.put(&self.file(step, MANIFEST), file, mode).await
     }
 
     /// Records of the chunks of all blocks, from their receipts.
@@ -161,7 +208,8 @@ impl Generations {
         if lost && self.blobs.get(&self.file(step, MANIFEST), codec::LIMIT as u64 + 64).await?.is_none() {
             return Ok(None);
         }
-        Ok(Some(manifest(step, &digests)))
+        let bytes = manifest(step, &digests).bytes().clone();
+        Ok(Some(Value::held(Arc::new(File(self.file_of(found)?)), Some(bytes))))
     }
 
     /// Digest of a chunk without a receipt: from its files, which then get one, or of its records.

@@ -1,7 +1,9 @@
 //! Generations: which is the newest complete one, who says so, and what is deleted then.
 //!
-//! Invariant: a manifest is written after all receipts, and a generation counts after its manifest was read. Of the complete
-//! generations the newest few stay; older ones lose their manifest first.
+//! Invariant: a manifest is written after all receipts, and a generation counts after its manifest was read. Who knows a
+//! generation has let go of what lies before it, so it keeps the manifest and writes it again where it is gone: the others
+//! learn of the generation in the end, whatever happens to its chunks. Of the complete generations the newest few stay; older
+//! ones lose their manifest first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +26,8 @@ pub(super) struct Listing {
     pub(super) written: BTreeSet<u64>,
     /// Manifests that were read and found damaged.
     pub(super) damaged: BTreeSet<u64>,
+    /// When the manifest of the newest generation was last read and found whole.
+    whole_ms: u64,
 }
 
 impl Listing {
@@ -60,30 +64,25 @@ impl Worker {
         if !self.listing.take(names) {
             return self.alarm("a chunk");
         }
-        for damaged in self.listing.damaged.clone() {
-            self.listing.manifests.remove(&damaged);
-        }
         self.recheck_receipts(sent);
-        let complete = |step: &u64| *step > self.newest && self.digests(*step).is_some();
-        let written = self.listing.manifests.last().copied().filter(|&step| step > self.newest);
-        if let Some(step) = written.max(self.listing.receipts.keys().copied().rfind(complete)) {
-            self.want(Goal::Manifest(step));
-        }
-        self.mend();
+        self.want_manifests();
         self.sweep();
     }
 
-    /// Wants the receipts that are missing where a damaged manifest is to be written again: their owners may think that the
-    /// generation is complete.
-    fn mend(&mut self) {
-        let damaged: Vec<u64> = self.listing.damaged.range(self.newest + 1..).copied().collect();
-        for step in damaged {
-            let receipts = self.listing.receipts.get(&step);
-            let lacks = |block: &Block| receipts.is_none_or(|receipts| !receipts.contains_key(block));
-            let there = self.listing.chunks.iter().filter(|(block, steps)| steps.contains(&step) && lacks(block));
-            let goals: Vec<Goal> = there.map(|(&block, _)| Goal::Receipt(step, block)).collect();
-            goals.into_iter().for_each(|goal| self.want(goal));
-        }
+    /// Wants the newest generation that looks complete; those whose manifest was damaged, which somebody may have written again
+    /// since; and, where nothing went on for a lease, the manifest that is known here, to see that it is still there.
+    fn want_manifests(&mut self) {
+        let (newest, listing) = (self.newest, &self.listing);
+        let complete = |step: &u64| *step > newest && self.digests(*step).is_some();
+        let whole = listing.manifests.range(newest + 1..).copied().rfind(|step| !listing.damaged.contains(step));
+        let ahead = whole.max(listing.receipts.keys().copied().rfind(complete));
+        let stuck = self.now() >= self.progress_ms.max(listing.whole_ms) + self.config.limits.lease_ms;
+        let owning = self.mains.values().any(|main| main.epoch.is_some());
+        let look = stuck && owning && newest > 0 && !self.config.bugs.manifest_forgotten;
+        let own = (look && ahead.is_none()).then_some(newest);
+        let damaged = listing.damaged.intersection(&listing.manifests).copied();
+        let goals: Vec<Goal> = damaged.chain(ahead).chain(own).map(Goal::Manifest).collect();
+        goals.into_iter().for_each(|goal| self.want(goal));
     }
 
     /// Digests of the chunks of generation `step`, if all were read back.
@@ -92,33 +91,38 @@ impl Worker {
         (receipts.len() == self.config.blocks() || self.config.bugs.manifest_before_chunks).then_some(receipts)
     }
 
+    /// The manifest of generation `step`, if it is known here what is in it.
+    fn known(&self, step: u64) -> Option<Value> {
+        let kept = self.manifest.clone().filter(|_| step == self.newest);
+        kept.or_else(|| Some(manifest(step, self.digests(step)?)))
+    }
+
     pub(super) fn ask_manifest(&mut self, step: u64) {
         let blob = Blob::Manifest { step };
-        if self.listing.manifests.contains(&step) || self.listing.written.contains(&step) {
-            self.ask_blobs(BlobOp::Get(blob));
-        } else if let Some(digests) = self.digests(step) {
-            let value = manifest(step, digests);
-            self.ask_blobs(BlobOp::Put { blob, value, replace: self.listing.damaged.contains(&step) });
-        } else {
-            self.goals.remove(&Goal::Manifest(step));
+        let there = self.listing.manifests.contains(&step) || self.listing.written.contains(&step);
+        let replace = self.listing.damaged.contains(&step);
+        match self.known(step).filter(|_| replace || !there) {
+            Some(value) => self.ask_blobs(BlobOp::Put { blob, value, replace }),
+            None if there => self.ask_blobs(BlobOp::Get(blob)),
+            None => drop(self.goals.remove(&Goal::Manifest(step))),
         }
     }
 
     pub(super) fn on_manifest(&mut self, step: u64, read: Option<&Value>) {
-        if !self.reached(Goal::Manifest(step)) || step <= self.newest {
+        if !self.reached(Goal::Manifest(step)) || step < self.newest {
             return;
         }
-        let Some(read) = read.filter(|read| read.intact()) else {
-            self.note(Note::Damaged(Blob::Manifest { step }));
-            self.listing.manifests.remove(&step);
-            self.listing.written.remove(&step);
-            self.listing.damaged.insert(step);
-            return self.want(Goal::Manifest(step));
-        };
+        let Some(read) = read.filter(|read| read.intact()) else { return self.lacks_manifest(step, read.is_some()) };
         if self.digests(step).is_some_and(|digests| manifest(step, digests) != *read) {
             return self.alarm(&format!("generation {step}"));
         }
+        self.listing.damaged.remove(&step);
+        self.listing.whole_ms = self.now();
+        if step == self.newest {
+            return;
+        }
         self.newest = step;
+        self.manifest = Some(read.clone());
         self.note(Note::Newest(step));
         self.progress_ms = self.now();
         self.dirty = true;
@@ -126,13 +130,29 @@ impl Worker {
         self.listing.written.clear();
         self.snapshots.retain(|&(of, _), _| of > step);
         self.goals.retain(|goal, _| match *goal {
-            Goal::Snapshot(of, _) | Goal::Receipt(of, _) | Goal::Manifest(of) => of > step,
+            Goal::Snapshot(of, _) | Goal::Manifest(of) => of > step,
             _ => true,
         });
         self.pass();
         self.sweep();
         if step == self.config.plan.steps {
             self.exit(Ending::Done);
+        }
+    }
+
+    /// The manifest of generation `step` was read, and is damaged or missing. It is written again at once if that can be done
+    /// here; the next listing tells else.
+    fn lacks_manifest(&mut self, step: u64, there: bool) {
+        self.listing.written.remove(&step);
+        if step == self.newest && !there {
+            return; // Newer ones may be complete, and this one deleted for that.
+        }
+        if self.listing.damaged.insert(step) {
+            self.note(Note::Damaged(Blob::Manifest { step }));
+        }
+        self.dirty = true;
+        if self.known(step).is_some() {
+            self.want(Goal::Manifest(step));
         }
     }
 

@@ -23,8 +23,6 @@ pub(super) enum Goal {
     Block(Block),
     /// A snapshot written, read back and listed.
     Snapshot(u64, Block),
-    /// The receipt of a chunk that somebody wrote, where a damaged manifest is to be written again.
-    Receipt(u64, Block),
     /// A generation's manifest written, or read.
     Manifest(u64),
     /// A block's record in the ledger to say that it is computed alone, or no longer.
@@ -169,7 +167,6 @@ impl Worker {
             Goal::Chunk(block, step) => self.ask_blobs(BlobOp::Get(Blob::Chunk { step, block })),
             Goal::Block(block) => self.ask_block(block),
             Goal::Snapshot(step, block) => self.ask_snapshot(step, block),
-            Goal::Receipt(step, block) => self.ask_blobs(BlobOp::Get(Blob::Chunk { step, block })),
             Goal::Manifest(step) => self.ask_manifest(step),
             Goal::Amend(block) => self.amend(block),
         }

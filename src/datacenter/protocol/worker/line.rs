@@ -102,7 +102,7 @@ impl Worker {
         let Some(main) = self.mains.get(&block) else { return };
         match (main.from, main.epoch) {
             (Some(owner), Some(epoch)) if tries <= 3 && self.alive(owner) => {
-                self.send(owner, Body::AskBlock(block, epoch));
+                self.send(owner, Body::AskBlock(block, epoch, self.newest));
             }
             _ => {
                 self.forget_handover(block);
@@ -111,25 +111,27 @@ impl Worker {
         }
     }
 
-    /// Hands `block` over to `to`, who owns it under `epoch`.
-    pub(super) fn on_ask_block(&mut self, to: WorkerId, block: Block, epoch: Epoch) {
+    /// Hands `block` over to `to`, who owns it under `epoch`. What lies before the newest generation is gone here, so `to` must
+    /// know of that generation as well.
+    pub(super) fn on_ask_block(&mut self, to: WorkerId, block: Block, epoch: Epoch, knows: u64) {
         if self.mains.get(&block).and_then(|main| main.epoch).is_some_and(|mine| mine < epoch) {
             self.lose(block);
         }
         let Some(main) = self.mains.get(&block).filter(|main| main.epoch.is_none()) else {
             return self.send(to, Body::NoBlock(block));
         };
-        let line = &main.line;
+        let (line, bugs) = (&main.line, self.config.bugs);
         let body = match &line.state {
-            Some(_) if self.running.contains(&(block, line.step)) => {
+            Some(_)
+                if self.running.contains(&(block, line.step)) || (knows < self.newest && !bugs.handover_too_early) =>
+            {
                 Body::LaterBlock(block, self.config.limits.deadline_ms)
             }
             Some(state) => {
                 let from = Shell { block, step: self.newest };
                 let shells = self.own.range(from..=Shell { block, step: u64::MAX });
                 let shells = shells.map(|(shell, value)| (shell.step, value.clone())).collect();
-                let bug = self.config.bugs.handover_without_snapshots;
-                let snapshots = if bug { Vec::new() } else { self.snapshots_of(block) };
+                let snapshots = if bugs.handover_without_snapshots { Vec::new() } else { self.snapshots_of(block) };
                 Body::GiveBlock(block, Handover { step: line.step, state: state.clone(), shells, snapshots })
             }
             None => Body::NoBlock(block),
@@ -161,9 +163,15 @@ impl Worker {
         }
     }
 
-    /// Chooses the chunk that each line starts from: the newest that is not known to be bad.
+    /// Chooses the chunk that each line starts from: the newest that is not known to be bad and does not lead the newest
+    /// generation by more than a block may, for the others could not follow.
     pub(super) fn choose_chunks(&mut self) {
         let mut chosen = Vec::new();
+        if self.goals.keys().any(|goal| matches!(goal, Goal::Manifest(step) if *step > self.newest)) {
+            return; // The newest generation will be another one soon.
+        }
+        let far = self.config.bugs.starts_far_ahead;
+        let most = if far { u64::MAX } else { self.newest + self.config.limits.lead };
         let mains = self.mains.iter_mut().filter(|(_, main)| main.epoch.is_some() && main.from.is_none());
         let lines = mains.map(|(&block, main)| (block, &mut main.line));
         for (block, line) in lines.chain(self.sides.iter_mut().map(|(&block, line)| (block, line))) {
@@ -175,7 +183,7 @@ impl Worker {
                 continue;
             }
             let listed = self.listing.chunks.get(&block).into_iter().flatten().copied();
-            let usable = |&step: &u64| step <= line.limit && !self.bad.contains(&(block, step));
+            let usable = |&step: &u64| step <= line.limit.min(most) && !self.bad.contains(&(block, step));
             let chunk = listed.chain([self.newest]).filter(usable).max().unwrap_or(0);
             line.chunk = Some(chunk);
             chosen.push(Goal::Chunk(block, chunk));

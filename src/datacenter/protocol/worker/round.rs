@@ -15,17 +15,8 @@ impl Worker {
         let from = main.line.reached().filter(|&from| !self.running.contains(&(block, from)))?;
         let end = self.config.plan.round(from)?.end;
         let near = end <= self.newest + self.config.limits.lead || self.config.bugs.lead_unbounded;
-        let near = near || self.awaited(block, end);
         let barred = self.roster.lease(block).is_some_and(|lease| self.poisoned(lease));
         (near && !barred).then_some(end)
-    }
-
-    /// True if another block is at `step` already and needs this one's shell there. Whoever got so far knew of a newer generation,
-    /// which may have been damaged since: the next one is complete only if this block follows.
-    fn awaited(&self, block: Block, step: u64) -> bool {
-        let asked = self.parked.keys().any(|shell| shell.block == block && shell.step >= step);
-        let beside = self.mains.values().filter(|main| main.epoch.is_some());
-        asked || beside.filter_map(|main| main.line.reached()).any(|reached| reached >= step)
     }
 
     /// End of the round that the side line of `block` may compute next.

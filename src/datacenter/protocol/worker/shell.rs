@@ -28,7 +28,7 @@ impl Worker {
                     self.hasten(Goal::List);
                 }
             }
-            Body::AskBlock(block, epoch) => self.on_ask_block(from, block, epoch),
+            Body::AskBlock(block, epoch, knows) => self.on_ask_block(from, block, epoch, knows),
             Body::GiveBlock(block, handover) => self.on_block(block, Some(handover)),
             Body::LaterBlock(block, wait) => self.postpone(Goal::Block(block), wait.min(limits.lease_ms)),
             Body::NoBlock(block) => self.on_block(block, None),

@@ -112,11 +112,6 @@ impl Worker {
         match blob {
             Blob::Chunk { step, block } => {
                 self.check(step, block, value.as_ref());
-                if self.reached(Goal::Receipt(step, block))
-                    && let Some(value) = value.clone().filter(Value::intact)
-                {
-                    self.confirm(step, block, value);
-                }
                 self.on_chunk(block, step, value);
             }
             Blob::Manifest { step } => self.on_manifest(step, value.as_ref()),

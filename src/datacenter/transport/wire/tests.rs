@@ -32,7 +32,7 @@ fn bodies() -> Vec<Body> {
         Body::Later(shell(), 99),
         Body::Elsewhere(shell()),
         Body::Passed(shell(), 16),
-        Body::AskBlock(Block(5), Epoch(2)),
+        Body::AskBlock(Block(5), Epoch(2), 4),
         Body::GiveBlock(Block(5), handover()),
         Body::LaterBlock(Block(5), 98),
         Body::NoBlock(Block(5)),
