@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ringfort::checkpoint::Meta;
-use ringfort::datacenter::blobs::{BlobError, Generations};
+use ringfort::datacenter::blobs::{BlobError, Generations, Put};
 use ringfort::datacenter::protocol::{Block, Value};
 
 use super::{chunk, contents, expected, folder, generations, put_all, put_block, run, small};
@@ -190,4 +190,36 @@ fn the_owner_record_is_needed_until_the_manifest_is_there() {
         assert_eq!(look(&generations, &meta).await, (vec![], true));
     });
     assert_eq!(fs::read_to_string(folder(dir.path()).with_extension("refused-1").join("OWNER")).unwrap(), "nobody");
+}
+
+#[test]
+fn who_read_a_manifest_writes_it_again_whatever_became_of_the_chunks() {
+    let meta = small();
+    let (dir, generations, before) = whole(&meta);
+    let known = run(generations.get_manifest(meta.step)).unwrap().unwrap();
+    let receipt = before.keys().filter(|name| name.starts_with("receipts")).nth(4).unwrap();
+    for name in ["MANIFEST", "zarr.json"] {
+        for (harm, hurt) in HARMS.iter().enumerate() {
+            hurt(&folder(dir.path()).join(name));
+            hurt(&folder(dir.path()).join(meta.chunk_name(1, 4)));
+            fs::remove_file(dir.path().join(receipt)).unwrap();
+            run(async {
+                assert!(!look(&generations, &meta).await.1, "{name}, harm {harm}");
+                let error = generations.put_manifest(meta.step, true).await.unwrap_err();
+                assert!(matches!(error, BlobError::Incomplete { .. }), "{error}");
+                let never_read = Value::new(known.bytes().clone());
+                assert_eq!(generations.put_manifest_again(meta.step, &never_read, true).await.unwrap(), None);
+                let put = generations.put_manifest_again(meta.step, &known, true).await.unwrap();
+                assert_eq!(put, Some(Put::Stored), "{name}, harm {harm}");
+                let read = generations.get_manifest(meta.step).await.unwrap().unwrap();
+                assert!(read.intact(), "{name}, harm {harm}");
+                assert!(generations.get_chunk(meta.step, Block(4)).await.unwrap().is_none_or(|value| !value.intact()));
+                mend(&generations, &meta, &[4]).await;
+                assert_eq!(look(&generations, &meta).await, (vec![], true), "{name}, harm {harm}");
+            });
+            assert!(contents(dir.path()) == before, "{name}, harm {harm}: mended to other bytes");
+            let put = run(generations.put_manifest_again(meta.step, &known, false)).unwrap();
+            assert_eq!(put, Some(Put::Exists));
+        }
+    }
 }
