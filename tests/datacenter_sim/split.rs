@@ -3,8 +3,7 @@
 
 use ringfort::datacenter::protocol::{Blob, Block, Bugs, Ending, Event, Rng, WorkerId};
 
-use super::scenario::Shape;
-use super::scenario::finish;
+use super::scenario::{Shape, finish};
 use super::stores::damaged;
 use super::world::{Item, World};
 
@@ -46,12 +45,8 @@ fn strike(world: &mut World, rng: &mut Rng) -> bool {
         let block = Block(rng.below(world.config.blocks() as u64) as usize);
         let lose = rng.below(2) == 0;
         hit(world, Blob::Chunk { step: newest, block }, lose);
-        let receipt = world
-            .blobs
-            .objects
-            .keys()
-            .copied()
-            .find(|blob| matches!(blob, Blob::Receipt { step, block: of, .. } if (*step, *of) == (newest, block)));
+        let of = |blob: &Blob| matches!(*blob, Blob::Receipt { step, block: of, .. } if (step, of) == (newest, block));
+        let receipt = world.blobs.objects.keys().copied().find(of);
         receipt.filter(|_| rng.below(4) > 0).into_iter().for_each(|receipt| hit(world, receipt, true));
     }
     let fate = rng.below(4);
@@ -73,7 +68,7 @@ fn hit(world: &mut World, blob: Blob, lose: bool) {
     if blob.step() == 0 || !world.blobs.objects.contains_key(&blob) {
         return;
     }
-    world.checks.chunks_hit = true;
+    world.checks.chunks_hit |= matches!(blob, Blob::Chunk { .. });
     world.blobs.hit.insert(blob);
     if lose {
         world.blobs.objects.remove(&blob);

@@ -77,9 +77,8 @@ impl Worker {
         let whole = listing.manifests.range(newest + 1..).copied().rfind(|step| !listing.damaged.contains(step));
         let ahead = whole.max(listing.receipts.keys().copied().rfind(complete));
         let stuck = self.now() >= self.progress_ms.max(listing.whole_ms) + self.config.limits.lease_ms;
-        let owning = self.mains.values().any(|main| main.epoch.is_some());
-        let look = stuck && owning && newest > 0 && !self.config.bugs.manifest_forgotten;
-        let own = (look && ahead.is_none()).then_some(newest);
+        let waited_for = stuck && !self.mains.is_empty() && !self.config.bugs.manifest_forgotten;
+        let own = (waited_for && newest > 0 && ahead.is_none()).then_some(newest);
         let damaged = listing.damaged.intersection(&listing.manifests).copied();
         let goals: Vec<Goal> = damaged.chain(ahead).chain(own).map(Goal::Manifest).collect();
         goals.into_iter().for_each(|goal| self.want(goal));
