@@ -2,7 +2,7 @@
 //!
 //! Input: the job, and values by name. Output: the same bits as a rank's block. Values are bytes, little-endian: a *state*
 //! holds a block's own cells, component after component, in memory order; a *shell* holds the cells within the halo's width
-//! of each cut, slab after slab, in each slab component after component.
+//! of each neighbour, slab after slab, in each slab component after component.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
 use crate::decomp::Cuts;
 use crate::exit::Failure;
-use crate::field::{Fields, Layout, Span};
-use crate::grid::{AXES, Extents, Region};
+use crate::field::{Fields, Span};
+use crate::grid::{AXES, Extents, Grid, Region};
 use crate::job::Job;
 use crate::run::around::{Beyond, around};
 use crate::run::bound;
@@ -152,7 +152,12 @@ impl<T: Precise> Part<T> {
     /// What neighbours read.
     #[must_use]
     pub fn shell(&self) -> Bytes {
-        self.collect(&slabs(&self.whole.cuts, self.fields.layout()))
+        self.collect(&self.slabs(&self.block))
+    }
+
+    /// What neighbours read of `block`, which is as deep as their halos.
+    fn slabs(&self, block: &Region) -> Vec<Span> {
+        slabs(block, (&self.whole.cuts, &self.whole.job.grid), self.fields.layout().halo)
     }
 
     fn collect(&self, spans: &[Span]) -> Bytes {
@@ -193,8 +198,7 @@ impl<T: Precise> Part<T> {
             let Some((_, shell)) = shell else {
                 return Err(PartError::Missing { block: self.number, neighbour: owner });
             };
-            let layout = Layout::new(block.extent, self.fields.layout().halo);
-            let shell = Shell { slabs: slabs(cuts, &layout), components: self.components.len(), bytes: shell };
+            let shell = Shell { slabs: self.slabs(&block), components: self.components.len(), bytes: shell };
             shell.check::<T>(owner)?;
             for (component, &slot) in self.components.iter().enumerate() {
                 shell.read(component, &wanted, &beyond.halo, (&mut self.fields, slot));
@@ -290,14 +294,23 @@ fn relative(block: &Region, region: &Region) -> Span {
     Span { low, high }
 }
 
-/// The cells of a block that neighbours read, in boxes without common cells.
-fn slabs(cuts: &Cuts, layout: &Layout) -> Vec<Span> {
-    let mut rest = layout.own();
+/// Cells of all shells of a step, the halo being `deep` along each axis.
+pub(super) fn shell_cells(cuts: &Cuts, grid: &Grid, deep: Extents) -> usize {
+    let of = |number| slabs(&cuts.block(number), (cuts, grid), deep).iter().map(Span::cells).sum::<usize>();
+    (0..cuts.count()).map(of).sum()
+}
+
+/// The cells of `block` that neighbours read, in boxes without common cells: those within the halo's depth of a side beyond
+/// which another block lies.
+fn slabs(block: &Region, (cuts, grid): (&Cuts, &Grid), deep: Extents) -> Vec<Span> {
+    let mut rest = Span::own(block.extent);
     let mut slabs = Vec::new();
     for axis in (0..AXES).filter(|&axis| cuts.parts()[axis] > 1) {
-        let (extent, deep) = (layout.extent[axis].cast_signed(), layout.halo[axis].cast_signed());
-        let (low, high) = (deep.min(extent), (extent - deep).max(deep.min(extent)));
-        slabs.extend([rest.with(axis, 0, low), rest.with(axis, high, extent)]);
+        let extent = block.extent[axis];
+        let depth = |another| if another || grid.periodic(axis) { deep[axis].min(extent) } else { 0 };
+        let (below, above) = (depth(block.start[axis] > 0), depth(block.end(axis) < grid.points[axis]));
+        let (low, high) = (below.cast_signed(), (extent - above).max(below).cast_signed());
+        slabs.extend([rest.with(axis, 0, low), rest.with(axis, high, extent.cast_signed())]);
         rest = rest.with(axis, low, high);
     }
     slabs.retain(|slab| slab.cells() > 0);

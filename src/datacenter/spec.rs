@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ringfort_kernels::Role;
 use serde::{Deserialize, Serialize};
 
-use super::part::Whole;
+use super::part::{Whole, shell_cells};
 use super::protocol::{Config, Limits};
 use super::room::Room;
 use crate::advance::footprint::Footprint;
@@ -18,7 +18,7 @@ use crate::advance::library::{AnyKernel, Library};
 use crate::checkpoint::{Origin, RunId};
 use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
-use crate::grid::{AXES, Extents};
+use crate::grid::Extents;
 use crate::job::{Every, Job};
 use crate::plan::Plan;
 use crate::run::folder::FolderError;
@@ -278,13 +278,8 @@ fn shape(
 
 /// Steps between snapshots such that the shells kept of all blocks take a small part of this machine's memory.
 fn between_snapshots(job: &Job, cuts: &Cuts, footprint: &Footprint, round: usize) -> u64 {
-    let largest = cuts.largest();
     let deep = footprint.step_radius().map(|cells| cells * round);
-    let inner: usize = (0..AXES)
-        .map(|axis| if cuts.parts()[axis] > 1 { largest[axis].saturating_sub(2 * deep[axis]) } else { largest[axis] })
-        .product();
-    let shell = largest.iter().product::<usize>().saturating_sub(inner).max(1);
-    let values = shell.saturating_mul(cuts.count()).saturating_mul(job.declaration.of_role(Role::Component).count());
+    let values = shell_cells(cuts, &job.grid, deep).saturating_mul(job.declaration.of_role(Role::Component).count());
     let bytes = crate::checkpoint::Precision::from(job.precision).bytes().saturating_mul(values).max(1) as u64;
     let room = memory::available().unwrap_or(0) / PART_OF_MEMORY;
     let rounds = (2 * room / bytes / HALVES).clamp(ROUNDS.0, ROUNDS.1);

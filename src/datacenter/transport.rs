@@ -96,7 +96,7 @@ impl Default for TransportLimits {
             retry_after_ms: 1_000,
             share_from: 4 << 10,
             files: 64,
-            file_bytes: 256 << 20,
+            file_bytes: 16 << 20,
         }
     }
 }

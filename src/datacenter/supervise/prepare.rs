@@ -7,10 +7,10 @@ use ringfort_kernels::Role;
 use super::Request;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::checkpoint::CheckpointError;
+use crate::datacenter::part::shell_cells;
 use crate::datacenter::spec::{Run, Spec, Wishes};
 use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
-use crate::grid::AXES;
 use crate::job::Job;
 use crate::run::begin::Begin;
 use crate::run::folder::FolderError;
@@ -64,14 +64,8 @@ fn fits<T: Precise>(job: &Job, kernel: &dyn AnyKernel, (cuts, spec): (&Cuts, &Sp
     let cells = block.cells() * T::BYTES;
     let components = job.declaration.of_role(Role::Component).count();
     let rounds = usize::try_from(spec.lead / spec.steps_per_round as u64).unwrap_or(usize::MAX).saturating_add(1);
-    let deep = engine.halo(spec.steps_per_round);
-    let inner: usize = (0..AXES)
-        .map(|axis| {
-            let cut = cuts.parts()[axis] > 1;
-            if cut { block.extent[axis].saturating_sub(2 * deep[axis]) } else { block.extent[axis] }
-        })
-        .product();
-    let shell = (block.cells() - inner) * T::BYTES * components;
+    let shells = shell_cells(cuts, &job.grid, engine.halo(spec.steps_per_round));
+    let shell = shells.div_ceil(cuts.count()) * T::BYTES * components;
     let block = fields.saturating_add(shell.saturating_mul(rounds)).saturating_add(2 * cells * components);
     memory::fits(block, cuts.count())
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -230,6 +230,12 @@ pub(super) struct Shared {
     again: bool,
 }
 
+impl Shared {
+    fn bytes(&self) -> usize {
+        usize::try_from(self.place.length).unwrap_or(usize::MAX)
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         match self.written.take() {
@@ -240,7 +246,8 @@ impl Drop for Shared {
     }
 }
 
-/// The files of this worker: the latest shells, so that each is written once for all its readers.
+/// The files of this worker: shells on their way and the latest, so that each is written once for readers who ask at about
+/// the same time. They are few, since memory that was used a moment ago is in a cache still.
 #[derive(Debug)]
 pub(super) struct Files {
     folder: Arc<Folder>,
@@ -251,13 +258,13 @@ pub(super) struct Files {
 
 #[derive(Debug, Default)]
 struct Kept {
-    files: BTreeMap<Shell, Arc<Shared>>,
-    order: VecDeque<Shell>,
+    known: BTreeMap<Shell, Weak<Shared>>,
+    latest: VecDeque<Arc<Shared>>,
     bytes: usize,
 }
 
 impl Files {
-    /// Keeps at most `most` files of at most `most_bytes` together.
+    /// Keeps at most `most` files of at most `most_bytes` together, beside those on their way.
     pub(super) fn new(folder: Arc<Folder>, most: usize, most_bytes: usize) -> Self {
         Self { folder, most, most_bytes, kept: Mutex::default() }
     }
@@ -272,30 +279,22 @@ impl Files {
         let Some(shell) = shell else { return Ok((Arc::new(self.folder.write(bytes, false)?), true)) };
         // Held while writing: whoever wants the same shell waits for it.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = kept.files.get(&shell).filter(|file| file.place.length == bytes.len() as u64) {
-            return Ok((file.clone(), false));
+        let known = kept.known.get(&shell).and_then(Weak::upgrade);
+        if let Some(file) = known.filter(|file| file.place.length == bytes.len() as u64) {
+            return Ok((file, false));
         }
-        kept.forget(&shell);
-        while kept.order.len() >= self.most.max(1) || kept.bytes.saturating_add(bytes.len()) > self.most_bytes {
-            let Some(oldest) = kept.order.front().copied() else { break };
-            kept.forget(&oldest);
+        while kept.latest.len() >= self.most.max(1) || kept.bytes.saturating_add(bytes.len()) > self.most_bytes {
+            let Some(oldest) = kept.latest.pop_front() else { break };
+            kept.bytes -= oldest.bytes();
         }
+        kept.known.retain(|_, file| file.strong_count() > 0);
         let file = Arc::new(self.folder.write(bytes, true)?);
+        kept.known.insert(shell, Arc::downgrade(&file));
         if bytes.len() <= self.most_bytes {
-            kept.bytes += bytes.len();
-            kept.order.push_back(shell);
-            kept.files.insert(shell, file.clone());
+            kept.bytes += file.bytes();
+            kept.latest.push_back(file.clone());
         }
         Ok((file, true))
-    }
-}
-
-impl Kept {
-    fn forget(&mut self, shell: &Shell) {
-        if let Some(file) = self.files.remove(shell) {
-            self.bytes -= usize::try_from(file.place.length).unwrap_or(self.bytes);
-            self.order.retain(|other| other != shell);
-        }
     }
 }
 

@@ -61,6 +61,9 @@ fn files_are_used_again_and_bounded() {
     }
     assert_eq!(count(&shared), 3, "one held, two kept");
     assert!(files.folder().read(WorkerId(1), held.place, None).is_ok());
+    let (same, written) = files.file(Some(shell(1)), &bytes).unwrap();
+    assert_eq!((same.place, written), (held.place, false), "what is on its way is not written again");
+    drop(same);
     // Another length takes another file; what is larger than the bound on kept ones pushes them all out and is not kept.
     let (large, _) = files.file(Some(shell(20)), &Bytes::from(vec![5; 4000])).unwrap();
     drop(held);
