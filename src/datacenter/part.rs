@@ -4,12 +4,15 @@
 //! holds a block's own cells, component after component, in memory order; a *shell* holds the cells within the halo's width
 //! of each neighbour, slab after slab, in each slab component after component.
 
+mod shell;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ringfort_kernels::{Given, Role};
 
+use self::shell::{Shell, slabs};
 use super::room::Room;
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
@@ -17,11 +20,13 @@ use crate::advance::program::Pass;
 use crate::decomp::Cuts;
 use crate::exit::Failure;
 use crate::field::{Fields, Span};
-use crate::grid::{AXES, Extents, Grid, Region};
+use crate::grid::{AXES, Extents, Region};
 use crate::job::Job;
 use crate::run::around::{Beyond, around};
 use crate::run::bound;
 use crate::run::inputs::{load, load_around};
+
+pub use self::shell::shell_cells;
 
 /// What all blocks of a run share.
 #[derive(Clone)]
@@ -292,68 +297,6 @@ fn relative(block: &Region, region: &Region) -> Span {
         std::array::from_fn(|axis| region.start[axis].cast_signed() - block.start[axis].cast_signed());
     let high = std::array::from_fn(|axis| low[axis] + region.extent[axis].cast_signed());
     Span { low, high }
-}
-
-/// Cells of all shells of a step, the halo being `deep` along each axis.
-pub(super) fn shell_cells(cuts: &Cuts, grid: &Grid, deep: Extents) -> usize {
-    let of = |number| slabs(&cuts.block(number), (cuts, grid), deep).iter().map(Span::cells).sum::<usize>();
-    (0..cuts.count()).map(of).sum()
-}
-
-/// The cells of `block` that neighbours read, in boxes without common cells: those within the halo's depth of a side beyond
-/// which another block lies.
-fn slabs(block: &Region, (cuts, grid): (&Cuts, &Grid), deep: Extents) -> Vec<Span> {
-    let mut rest = Span::own(block.extent);
-    let mut slabs = Vec::new();
-    for axis in (0..AXES).filter(|&axis| cuts.parts()[axis] > 1) {
-        let extent = block.extent[axis];
-        let depth = |another| if another || grid.periodic(axis) { deep[axis].min(extent) } else { 0 };
-        let (below, above) = (depth(block.start[axis] > 0), depth(block.end(axis) < grid.points[axis]));
-        let (low, high) = (below.cast_signed(), (extent - above).max(below).cast_signed());
-        slabs.extend([rest.with(axis, 0, low), rest.with(axis, high, extent.cast_signed())]);
-        rest = rest.with(axis, low, high);
-    }
-    slabs.retain(|slab| slab.cells() > 0);
-    slabs
-}
-
-/// A neighbour's shell.
-struct Shell<'a> {
-    slabs: Vec<Span>,
-    components: usize,
-    bytes: &'a [u8],
-}
-
-impl Shell<'_> {
-    fn check<T: Precise>(&self, block: usize) -> Result<(), PartError> {
-        let cells: usize = self.slabs.iter().map(Span::cells).sum();
-        let expected = cells * self.components * T::BYTES;
-        let found = self.bytes.len();
-        if found == expected { Ok(()) } else { Err(PartError::Length { block, expected, found }) }
-    }
-
-    /// Sets the cells `to` of a slot of `fields` to the values of `component` in `wanted`, which the slabs cover.
-    fn read<T: Precise>(&self, component: usize, wanted: &Span, to: &Span, (fields, slot): (&mut Fields<T>, usize)) {
-        let mut before = 0;
-        for slab in &self.slabs {
-            let cells = slab.cells();
-            let from = &self.bytes[(before + component * cells) * T::BYTES..][..cells * T::BYTES];
-            before += cells * self.components;
-            let low = std::array::from_fn(|axis| slab.low[axis].max(wanted.low[axis]));
-            let high = std::array::from_fn(|axis| slab.high[axis].min(wanted.high[axis]));
-            if (0..AXES).any(|axis| high[axis] <= low[axis]) {
-                continue;
-            }
-            let moved = |end: [isize; AXES]| std::array::from_fn(|axis| end[axis] - wanted.low[axis] + to.low[axis]);
-            fields.rows_mut(slot, &Span { low: moved(low), high: moved(high) }, |cell, row| {
-                let there = std::array::from_fn(|axis| cell[axis] - to.low[axis] + wanted.low[axis]);
-                let source = &from[offset(slab, there) * T::BYTES..];
-                for (to, bytes) in row.iter_mut().zip(source.chunks_exact(T::BYTES)) {
-                    *to = T::read_le(bytes);
-                }
-            });
-        }
-    }
 }
 
 /// Position of `cell` in the values of `span`.
