@@ -92,6 +92,7 @@ find_missing() {
     has_compiler || lack "a C compiler" gcc libc6-dev
     has_mpi || lack "an MPI library with headers (mpicc, mpirun)" openmpi-bin libopenmpi-dev
     has_libclang || lack "libclang (bindgen reads the MPI headers with it)" libclang-dev
+    command -v ps >/dev/null || lack "ps (the demo finds the rank to kill with it)" procps
     if [ $tests = yes ]; then
         has_openmpi || lack "Open MPI (the tests run under both families)" openmpi-bin libopenmpi-dev
         has_mpich || lack "MPICH (the tests run under both families)" mpich libmpich-dev
@@ -105,8 +106,8 @@ by_hand() { # REASON: says what to install and ends.
         echo "missing:"
         printf '  %s\n' "${missing[@]}"
         echo "packages that hold all of it:"
-        echo "  Debian, Ubuntu  apt-get install gcc libc6-dev openmpi-bin libopenmpi-dev libclang-dev"
-        echo "  Fedora, RHEL    dnf install gcc openmpi-devel clang-devel && module load mpi/openmpi-x86_64"
+        echo "  Debian, Ubuntu  apt-get install gcc libc6-dev openmpi-bin libopenmpi-dev libclang-dev procps"
+        echo "  Fedora, RHEL    dnf install gcc openmpi-devel clang-devel procps-ng && module load mpi/openmpi-x86_64"
         echo "  macOS           brew install open-mpi llvm"
         if [ $tests = yes ]; then
             echo "and for the tests:"

@@ -179,6 +179,24 @@ fn coefficients_given_as_numbers_and_those_that_only_reduces_read_are_kept() {
     assert!(check::<f64>(&[13, 9], Variant::Heat { varying: false, perfusion: None }, 2) >= 2);
 }
 
+/// Rows that nobody can make again are missed aloud.
+#[test]
+fn rows_that_lack_are_told() {
+    let text = job(&[17, 13], RELAY, "f64");
+    let folder = tempfile::tempdir().unwrap();
+    let (path, dir) = (folder.path().join("job.toml"), folder.path().join("out"));
+    fs::write(&path, &text).unwrap();
+    start(Some(&path), &dir, &Way::on(&[1, 1], 8));
+    let early = |line: &&str| line.split(',').next().unwrap().parse::<u64>().map_or(true, |step| step < 5);
+    let lines = sums(&dir);
+    let lines: Vec<&str> = lines.lines().take_while(early).collect();
+    fs::write(dir.join("sums.csv"), lines.join("\n") + "\n").unwrap();
+    let said = start(None, &dir, &Way::on(&[1, 1], LAST)).join("\n");
+    assert!(said.contains("no sums of step 7: the file ends at step 4"), "{said}");
+    let again = start(None, &dir, &Way::on(&[1, 1], LAST)).join("\n");
+    assert!(!again.contains("the file ends"), "{again}");
+}
+
 #[test]
 fn restarts_on_other_ranks_and_torn_files_end_with_the_same_bytes() {
     let text = job(&[17, 13], RELAY, "f64");

@@ -14,8 +14,6 @@ use super::protocol::{Block, Event, Held, Value};
 use crate::advance::library::Precise;
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::grid::Extents;
-use crate::observe::scan;
 use crate::plan::Plan;
 use crate::run::fault::{Fault, Phase};
 
@@ -209,9 +207,7 @@ impl Machine {
     fn unsound<T: Precise>(&self, part: &Part<T>, step: u64) -> Option<String> {
         let Whole { job, dt, .. } = &self.whole;
         let no_checkpoint = "no checkpoint was written from this state";
-        let spoiled = part.components().find_map(|(slot, values)| Some((slot, scan::scan(&values, &part.block())?)));
-        if let Some((slot, cell)) = spoiled {
-            let cell: Extents = cell;
+        if let Some((slot, cell)) = part.spoiled() {
             return Some(format!(
                 "{} is not a finite number at point {:?} by step {step}; {no_checkpoint}. dt = {dt} s: run with a smaller \
                  step, say --set time.dt={:.3e}",

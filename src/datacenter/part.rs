@@ -22,6 +22,7 @@ use crate::exit::Failure;
 use crate::field::{Fields, Span};
 use crate::grid::{AXES, Extents, Region};
 use crate::job::Job;
+use crate::observe::scan;
 use crate::run::around::{Beyond, around};
 use crate::run::bound;
 use crate::run::inputs::{load, load_around};
@@ -244,12 +245,17 @@ impl<T: Precise> Part<T> {
         }
     }
 
-    /// Slots of components, with their values in the block, one after the other.
-    pub fn components(&self) -> impl Iterator<Item = (usize, Vec<T>)> {
-        self.components.iter().map(|&slot| {
-            let mut values = vec![T::default(); self.block.cells()];
-            self.fields.read(slot, &self.fields.layout().own(), &mut values);
-            (slot, values)
+    /// The first component with a value that is not finite, and the first such cell, in global indices.
+    #[must_use]
+    pub fn spoiled(&self) -> Option<(usize, Extents)> {
+        self.components.iter().find_map(|&slot| {
+            let mut found = None;
+            self.fields.rows(slot, &self.fields.layout().own(), |cell, row| {
+                let start = std::array::from_fn(|axis| self.block.start[axis] + cell[axis].unsigned_abs());
+                let region = Region { start, extent: [1, 1, 1, row.len()] };
+                found = found.or_else(|| scan::scan(row, &region));
+            });
+            Some((slot, found?))
         })
     }
 

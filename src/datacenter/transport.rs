@@ -84,6 +84,9 @@ pub struct TransportLimits {
     pub file_bytes: usize,
 }
 
+/// Files that wait for another shell may hold so many times as much as those kept for readers.
+const IDLE: usize = 16;
+
 impl Default for TransportLimits {
     fn default() -> Self {
         Self {
@@ -152,7 +155,7 @@ impl Transport {
     ) -> Result<Self, TransportError> {
         let folder = shared.map(|path| {
             let error = |source| TransportError::Shared { path: path.to_owned(), source };
-            Folder::make(path, me, (limits.files, limits.file_bytes)).map(Arc::new).map_err(error)
+            Folder::make(path, me, (limits.files, IDLE * limits.file_bytes)).map(Arc::new).map_err(error)
         });
         let folder = folder.transpose()?;
         let host = folder.as_ref().map(|folder| folder.host()).unwrap_or_default();

@@ -50,10 +50,14 @@ impl Series {
         if !job.reduces.is_empty() {
             let opened = Table::open(&dir.join(reduce::FILE), reduce::HEADER, from);
             series.sums = series.keep(from, sums(), opened);
+            let every: Vec<u64> = job.reduces.iter().map(|one| one.every).collect();
+            series.troubles.extend(series.sums.as_ref().and_then(|table| lacks(table, &every, from, sums())));
         }
         for one in &job.probes {
             let opened = Table::open(&dir.join(probe::file_name(one)), probe::HEADER, from);
             let opened = series.keep(from, of_probe(&one.name), opened);
+            let lacks = opened.as_ref().and_then(|table| lacks(table, &[one.every], from, of_probe(&one.name)));
+            series.troubles.extend(lacks);
             series.probes.push(opened);
         }
         for one in &job.outputs {
@@ -184,6 +188,18 @@ impl From<OutputError> for Problem {
     fn from(error: OutputError) -> Self {
         Self { words: error.to_string(), again: matches!(error, OutputError::File { .. }) }
     }
+}
+
+/// What to tell of a `table` that has lines, but not those of the last step before `from` at which some are due, every so many
+/// steps: they were made when a run in data-center mode ended in the middle, and only such a run can put them together.
+fn lacks(table: &Table, every: &[u64], from: u64, (event, what): (&'static str, String)) -> Option<Trouble> {
+    let step = every.iter().filter_map(|every| Some(from.checked_sub(1)? / every * every)).max()?;
+    let reached = table.reached().filter(|&reached| reached < step)?;
+    let problem = format!(
+        "the file ends at step {reached}; if data-center mode ran last, let it go on first (ringfort datacenter run --resume), \
+         which adds what is missing"
+    );
+    Some(Trouble { step, event, what, problem, again: false })
 }
 
 fn sums() -> (&'static str, String) {

@@ -63,13 +63,20 @@ impl Table {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(wrong("opened"))?;
         let found = kept(BufReader::new(&file), header, from).map_err(wrong("read"))?;
         let Some(length) = found else { return Err(TableError::Foreign { path: path.to_owned(), header }) };
-        let mut table = Self { file, path: path.to_owned(), length, torn: true, last: None };
+        let (length, last) = length;
+        let mut table = Self { file, path: path.to_owned(), length, torn: true, last };
         if length == 0 {
             table.append(format!("{header}\n").as_bytes()).map_err(wrong("written"))?;
         } else {
             table.append(&[]).map_err(wrong("cut"))?;
         }
         Ok(table)
+    }
+
+    /// Last step of which it has lines.
+    #[must_use]
+    pub fn reached(&self) -> Option<u64> {
+        self.last
     }
 
     /// Step of the last whole line of the file at `path`; none if there is no such line.
@@ -130,8 +137,10 @@ fn step(line: &[u8]) -> Option<u64> {
     str::from_utf8(line.strip_suffix(b"\n")?).ok()?.split_once(',')?.0.parse().ok()
 }
 
-/// Bytes of the `header` and of the whole lines of steps before `from`: 0 of an empty or torn header, none of another file.
-fn kept(mut text: impl BufRead, header: &str, from: u64) -> io::Result<Option<u64>> {
+/// Bytes of the `header` and of the whole lines of steps before `from`, and the last of these steps: 0 bytes of an empty or torn
+/// header, none of another file.
+fn kept(mut text: impl BufRead, header: &str, from: u64) -> io::Result<Option<(u64, Option<u64>)>> {
+    let mut last = None;
     let mut line = Vec::new();
     let mut length = 0;
     loop {
@@ -141,11 +150,12 @@ fn kept(mut text: impl BufRead, header: &str, from: u64) -> io::Result<Option<u6
         if length == 0 {
             if whole != Some(header.as_bytes()) {
                 let torn = whole.is_none() && header.as_bytes().starts_with(&line);
-                return Ok(torn.then_some(0));
+                return Ok(torn.then_some((0, None)));
             }
         } else {
-            if step(&line).is_none_or(|step| step >= from) {
-                return Ok(Some(length));
+            match step(&line).filter(|&step| step < from) {
+                Some(step) => last = Some(step),
+                None => return Ok(Some((length, last))),
             }
         }
         length += line.len() as u64;

@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ringfort::clock;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// How long any command here may take.
@@ -254,7 +255,16 @@ fn flat(text: &str) -> String {
 
 /// Sends a signal.
 pub(crate) fn signal(name: &str, pid: u32) {
-    let _gone_already = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
+    let signal = match name {
+        "KILL" => Signal::KILL,
+        "TERM" => Signal::TERM,
+        "STOP" => Signal::STOP,
+        "CONT" => Signal::CONT,
+        "USR1" => Signal::USR1,
+        _ => panic!("a signal {name}"),
+    };
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    let _gone_already = kill_process(pid, signal);
 }
 
 /// Processes below `pid`.

@@ -2,9 +2,9 @@
 //!
 //! Each worker has a folder of its own within the shared one, `worker-ID`, and files named by numbers in it: a value, then
 //! the turn of its writing, 8 bytes, little-endian. A shell's file that nobody needs any more holds the next shell of its
-//! length: memory given back to the system would come back as pages to clear and to map. Invariant: a reader has a value's very bytes
-//! or an error, since turns never repeat and the writer takes the old one away before it changes a byte; so it may be late, or
-//! believe that nobody waits for its answer any more.
+//! length: memory given back to the system would come back as pages to clear and to map. Invariant: a reader has a value's
+//! very bytes or an error, since turns never repeat and the writer takes the old one away before it changes a byte; so a
+//! reader may be late, or its answer forged.
 //!
 //! **Trust.** Files have mode 600 in folders of mode 700: only processes of the same user can write them.
 

@@ -1,9 +1,9 @@
 //! Messages as bytes and back.
 //!
 //! A request's body is the length of a head (4 bytes, little-endian), the head, then the bytes of the values one after
-//! another. The head is the message with, in place of each value, its length, or its place in shared memory. Invariant: what comes in is refused before anything is set aside for it, unless all lengths fit one another and
-//! the bound. The values' digests are not sent: the request's digest covers the bytes, and a file that the sender's user
-//! alone can write needs none.
+//! another. The head is the message with, in place of each value, its length, or its place in shared memory. Invariant: what
+//! comes in is refused before anything is set aside for it, unless all lengths fit one another and the bound. The values'
+//! digests are not sent: the request's digest covers the bytes, and a file that the sender's user alone can write needs none.
 
 use std::io;
 
