@@ -83,33 +83,27 @@ fn who_reads_late_is_told_so() {
     let shared = dir.path().join("shared");
     let [writer, reader] = [1, 2].map(|worker| folder(&shared, worker));
     let written = std::sync::Mutex::new(None);
-    let over = std::sync::atomic::AtomicBool::new(false);
-    let (mut whole, mut late) = (0, 0);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let writer = scope.spawn(|| {
             for turn in (0..100).cycle().take(20_000) {
                 // Given up at once: the next value goes into the same file while the reader reads.
                 let value = writer.write(&[turn; 3000], true).unwrap();
                 *written.lock().unwrap() = Some((value.place, turn));
             }
-            over.store(true, Ordering::Release);
         });
-        while !over.load(Ordering::Acquire) {
+        while !writer.is_finished() {
             let Some((place, fill)) = *written.lock().unwrap() else { continue };
-            match reader.read(WorkerId(1), place, None) {
-                Ok(bytes) => {
-                    assert!(bytes.iter().all(|&byte| byte == fill), "torn");
-                    whole += 1;
-                }
-                Err(_) => late += 1,
+            if let Ok(bytes) = reader.read(WorkerId(1), place, None) {
+                assert!(bytes.iter().all(|&byte| byte == fill), "torn");
             }
         }
     });
     assert_eq!(count(&shared), 1);
     let last = written.lock().unwrap().unwrap();
     assert_eq!(reader.read(WorkerId(1), last.0, None).unwrap()[..], [last.1; 3000]);
-    println!("{whole} whole, {late} late");
-    assert!(late > 0);
+    let _next = writer.write(&[7; 3000], true).unwrap();
+    assert_eq!(count(&shared), 1, "it went into the same file");
+    assert!(reader.read(WorkerId(1), last.0, None).is_err(), "late");
 }
 
 #[test]
