@@ -194,12 +194,6 @@ impl<T: Precise> Part<T> {
             let owner = owner(cuts, &beyond.cells);
             let block = cuts.block(owner);
             let wanted = relative(&block, &beyond.cells);
-            if owner == self.number {
-                for &slot in &self.components {
-                    self.fields.copy(slot, &wanted, &beyond.halo);
-                }
-                continue;
-            }
             let shell = shells.iter().find(|(number, _)| *number == owner);
             let Some((_, shell)) = shell else {
                 return Err(PartError::Missing { block: self.number, neighbour: owner });

@@ -12,6 +12,7 @@ pub mod footprint;
 mod lanes;
 pub mod library;
 mod pipeline;
+mod planes;
 pub mod program;
 pub mod rows;
 mod stream;
@@ -27,12 +28,13 @@ use crate::field::{Fields, Layout, Span};
 use crate::grid::{AXES, Grid, Region, Side};
 use crate::inflow::Inflow;
 pub use blocking::{Blocking, Tiling};
-use boundary::Edges;
+pub use boundary::wraps;
+use boundary::{Edges, Sides};
 use footprint::PassFootprint;
 pub use lanes::Simd;
 use program::{Pass, Program};
-use rows::{Planes, View};
-use stream::Rings;
+use rows::{MOST_TOGETHER, Planes, View};
+use stream::{Addresses, Rings};
 use tiles::{pieces, shells, tile, tile_indices, widened};
 
 /// Tiles that each thread gets in a stage, so that a late thread costs little.
@@ -95,7 +97,7 @@ impl<T: Real> Engine<T> {
             0 | 1 => None,
             threads => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?),
         };
-        let rings = (0..threads.max(1)).map(|_| Mutex::new(stream::rings())).collect();
+        let rings = (0..threads.max(1)).map(|_| Mutex::new(Rings::zeros(0))).collect();
         let edges = Edges::new(grid, block);
         Ok(Self {
             program,
@@ -185,10 +187,9 @@ impl<T: Real> Engine<T> {
     /// Fills the cells of `slots` beyond the grid's boundaries, as deep as the halo is there.
     pub fn fill_boundary(&self, fields: &mut Fields<T>, slots: &[usize]) {
         let all = fields.layout().all();
-        let halo = fields.layout().halo;
-        for &slot in slots {
-            self.edges.fill(fields, slot, &self.declaration.fields[slot], &all, &halo);
-        }
+        let slots: Vec<_> = slots.iter().map(|&slot| (slot, fields.layout().halo)).collect();
+        self.fill_across(fields, &slots, &all, Sides::All);
+        self.fill_along(fields, &slots, Sides::All);
     }
 
     /// Runs a pass that is not a stage on the own cells.
@@ -252,6 +253,7 @@ impl<T: Real> Engine<T> {
                 if waiting {
                     interior = self.interior_first(fields, stage, arrival)?;
                     arrival.poke(fields, true)?;
+                    self.repeat(fields, &needed);
                     waiting = false;
                 }
                 let before = self.edges.reach(fields.layout(), &margin);
@@ -305,12 +307,10 @@ impl<T: Real> Engine<T> {
         done: Option<Span>,
     ) {
         let pass = &self.program.footprint().stages[stage];
-        for (slot, reach) in &pass.reads {
-            let field = &self.declaration.fields[*slot];
-            if matches!(field.role, Role::Component | Role::Scratch) {
-                self.edges.fill(fields, *slot, field, before, reach);
-            }
-        }
+        let changes = |slot: usize| matches!(self.declaration.fields[slot].role, Role::Component | Role::Scratch);
+        let slots: Vec<_> = pass.reads.iter().copied().filter(|&(slot, _)| changes(slot)).collect();
+        self.fill_across(fields, &slots, before, Sides::Closed);
+        self.fill_along(fields, &slots, Sides::Closed);
         self.flow_in(fields, (step, stage), before);
         let held = self.edges.hold(fields, &pass.writes, &self.declaration, after);
         match done {
@@ -331,19 +331,66 @@ impl<T: Real> Engine<T> {
         }
     }
 
+    /// Fills `depth` cells of the halo of all components that repeat the block's own other end, once all others are there.
+    fn repeat(&self, fields: &mut Fields<T>, depth: &[usize; AXES]) {
+        if !self.edges.repeats() {
+            return;
+        }
+        let span = self.edges.reach(fields.layout(), depth);
+        let slots: Vec<_> = self.declaration.of_role(Role::Component).map(|(slot, _)| (slot, *depth)).collect();
+        self.fill_across(fields, &slots, &span, Sides::Open);
+        self.fill_along(fields, &slots, Sides::Open);
+    }
+
+    /// Fills the cells of some slots, each so deep, beyond the sides `which` of all axes but the first, for the cells of
+    /// `span` and the corners.
+    #[expect(unsafe_code, reason = "threads fill disjoint planes of the same field")]
+    fn fill_across(&self, fields: &mut Fields<T>, slots: &[(usize, [usize; AXES])], span: &Span, which: Sides) {
+        let first = self.edges.first();
+        if first == AXES - 1 || slots.is_empty() {
+            return;
+        }
+        let addresses = Addresses::new(fields);
+        let fill = |index: isize| {
+            let plane = span.with(first, index, index + 1);
+            for (slot, depth) in slots {
+                let at = addresses.plane(*slot, first, index);
+                // A field with the same value everywhere has nothing to fill.
+                if at.1[first] != 0 {
+                    // SAFETY: the halo holds what is filled; each plane is filled by one thread, and nobody else uses it.
+                    unsafe { self.edges.fill_plane(at, &self.declaration.fields[*slot], &plane, depth, which) };
+                }
+            }
+        };
+        match &self.pool {
+            None => (span.low[first]..span.high[first]).for_each(fill),
+            Some(pool) => pool.install(|| {
+                use rayon::prelude::*;
+                (span.low[first]..span.high[first]).into_par_iter().for_each(fill);
+            }),
+        }
+    }
+
+    /// Fills the planes of some slots, each so deep, beyond the sides `which` of the first axis, once all others are filled.
+    fn fill_along(&self, fields: &mut Fields<T>, slots: &[(usize, [usize; AXES])], which: Sides) {
+        for (slot, depth) in slots {
+            self.edges.fill_ends(fields, (*slot, &self.declaration.fields[*slot]), depth, which);
+        }
+    }
+
     /// Gives the cells beyond sides, within reach of `before`, what flows in there.
     fn flow_in(&self, fields: &mut Fields<T>, (step, stage): (u64, usize), before: &Span) {
         let (inflows, dt) = &self.inflows;
         let pass = &self.program.footprint().stages[stage];
         let reach = pass.radius().map(usize::cast_signed);
         for inflow in inflows {
-            if self.edges.beyond(inflow.axis, inflow.side).is_none() {
+            if self.edges.open(inflow.axis, inflow.side) {
                 continue;
             }
             let mut span = *before;
             for axis in self.edges.first()..AXES {
-                span.low[axis] -= self.edges.beyond(axis, Side::Low).map_or(0, |_| reach[axis]);
-                span.high[axis] += self.edges.beyond(axis, Side::High).map_or(0, |_| reach[axis]);
+                span.low[axis] -= if self.edges.open(axis, Side::Low) { 0 } else { reach[axis] };
+                span.high[axis] += if self.edges.open(axis, Side::High) { 0 } else { reach[axis] };
             }
             let (axis, [first, last]) = (inflow.axis, self.edges.ends(inflow.axis));
             let span = match inflow.side {
@@ -384,21 +431,24 @@ impl<T: Real> Engine<T> {
     fn sweep(&self, pass: Pass, view: &View<'_, T>, span: &Span) {
         let first = self.edges.first();
         let mut planes = Planes::new();
+        let (rows, most) = match pass {
+            Pass::Stage(_) => (widened(span, self.program.width()), MOST_TOGETHER),
+            Pass::Prepare | Pass::Start => (*span, 1),
+        };
         if first == AXES - 1 {
-            view.place(&mut planes, 0);
+            view.place(&mut planes, 0, 1);
             // SAFETY: `span` and what it reads lie inside the storage, which `Engine::pass` checked; the fields are borrowed
-            // by it, and its tiles have no common cells.
-            unsafe { self.program.run(pass, &planes, span) };
+            // by it, and its tiles have no common cells. Rows may be widened into the halo and the slack around rows.
+            unsafe { self.program.run(pass, &planes, &rows, 1) };
             return;
         }
-        let rows = match pass {
-            Pass::Stage(_) => widened(span, self.program.width()),
-            Pass::Prepare | Pass::Start => *span,
-        };
-        for plane in span.low[first]..span.high[first] {
-            view.place(&mut planes, plane);
-            // SAFETY: as above; rows may be widened into the halo and the slack around rows.
-            unsafe { self.program.run(pass, &planes, &rows.with(first, plane, plane + 1)) };
+        let mut plane = span.low[first];
+        while plane < span.high[first] {
+            let together = most.min((span.high[first] - plane).cast_unsigned());
+            view.place(&mut planes, plane, together);
+            // SAFETY: as above.
+            unsafe { self.program.run(pass, &planes, &rows.with(first, plane, plane + 1), together) };
+            plane += together.cast_signed();
         }
     }
 

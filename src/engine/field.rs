@@ -3,17 +3,14 @@
 //! Input: extents of a block and halo widths. Output: storage per slot, read and written by box.
 //! Invariant: every index that a [`Span`] inside the layout names lies inside the storage.
 
-use aligned_vec::{AVec, ConstAlign};
 use ringfort_kernels::Real;
 
 use crate::grid::{AXES, Extents};
+use crate::memory::Values;
 
 /// Values per cache line at the smaller precision: rows begin at multiples of it, and as many values of slack lie before
 /// the first row and after the last, so that whole vectors may be computed at both ends of a row.
 const LINE: usize = 16;
-
-/// Values aligned to cache lines.
-type Values<T> = AVec<T, ConstAlign<64>>;
 
 /// A box of cells relative to a block's first cell; halo cells below it have negative indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,19 +175,32 @@ impl<T: Real> Fields<T> {
 
     /// Gives `slot` storage for a value per cell, all zero, and a second level if `spare`.
     pub fn allocate(&mut self, slot: usize, spare: bool) {
-        let zeros = || AVec::from_iter(64, std::iter::repeat_n(T::default(), self.layout.len));
+        let zeros = || Values::zeros(self.layout.len);
         self.slots[slot] = Storage::Full { now: zeros(), spare: spare.then(zeros) };
     }
 
     /// Gives `slot` the same value everywhere.
     pub fn set_constant(&mut self, slot: usize, value: T) {
         let row = self.layout.stride[2].unsigned_abs() + 2 * LINE;
-        self.slots[slot] = Storage::Row(AVec::from_iter(64, std::iter::repeat_n(value, row)));
+        let mut values = Values::zeros(row);
+        values.fill(value);
+        self.slots[slot] = Storage::Row(values);
     }
 
     /// Frees `slot`.
     pub fn release(&mut self, slot: usize) {
         self.slots[slot] = Storage::Absent;
+    }
+
+    /// Bytes of all slots.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let values = |storage: &Storage<T>| match storage {
+            Storage::Absent => 0,
+            Storage::Row(values) => values.len(),
+            Storage::Full { now, spare } => now.len() + spare.as_ref().map_or(0, |spare| spare.len()),
+        };
+        self.slots.iter().map(values).sum::<usize>() * T::BYTES
     }
 
     /// Number of slots.

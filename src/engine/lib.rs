@@ -9,6 +9,7 @@
 //! | [`grid`] | axes, sides, boxes of cells |
 //! | [`inflow`] | values beyond a side, over time |
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
+//! | `memory` | arrays in huge pages |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //!
 //! `ringfort` passes on all of it under its own name.
@@ -17,3 +18,4 @@ pub mod advance;
 pub mod field;
 pub mod grid;
 pub mod inflow;
+mod memory;

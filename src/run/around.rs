@@ -1,8 +1,10 @@
 //! Which cells of the grid lie in the halo of a block.
 //!
 //! Input: grid, block, halo widths. Output: boxes of the halo, each with the box of cells that it repeats. Invariant: every
-//! halo cell that the grid has, wrapped around where it is periodic, is in one box; cells beyond other boundaries are in none.
+//! halo cell that the grid has, wrapped around where it is periodic, is in one box; cells beyond other boundaries, and those
+//! that repeat the block's own other end, which the engine fills, are in none.
 
+use crate::advance::wraps;
 use crate::field::Span;
 use crate::grid::{AXES, Extents, Grid, Region};
 
@@ -20,7 +22,7 @@ pub struct Beyond {
 pub fn around(grid: &Grid, block: &Region, halo: Extents) -> Vec<Beyond> {
     let own = Beyond { halo: Span::own(block.extent), cells: *block };
     let mut boxes = vec![own];
-    for axis in 0..AXES {
+    for axis in (0..AXES).filter(|&axis| !wraps(grid, block, axis)) {
         let along = pieces(grid, block, axis, halo[axis]);
         let wider = boxes.iter().flat_map(|one| {
             along.iter().map(move |&(low, high, start)| {
@@ -97,7 +99,8 @@ mod tests {
                         let global: [isize; AXES] = std::array::from_fn(|axis| at[axis] + start[axis].cast_signed());
                         let inside = |axis: usize| (0..points[axis].cast_signed()).contains(&global[axis]);
                         let own = (0..AXES).all(|axis| (0..extent[axis].cast_signed()).contains(&at[axis]));
-                        let there = (0..AXES).all(|axis| grid.periodic(axis) || inside(axis));
+                        let there =
+                            (0..AXES).all(|axis| inside(axis) || (grid.periodic(axis) && !wraps(&grid, &block, axis)));
                         let expected: Extents = std::array::from_fn(|axis| {
                             global[axis].rem_euclid(points[axis].cast_signed()).unsigned_abs()
                         });

@@ -1,22 +1,21 @@
 //! Fills a block's halo from its peers: two messages per axis, axis after axis, so that corners arrive.
 //!
 //! Input: fields, cuts. Output: halo cells equal to the peers' own cells. Invariant: tags name the way of travel, so an axis
-//! with one or two parts, where both peers are one, is right; the own part is copied without a message.
+//! with two parts, where both peers are one, is right. Where a block makes up a periodic axis alone the engine fills its halo.
 
 use ringfort_kernels::Real;
 
 use super::peers::{Link, PeerError, Peers, wait};
-use crate::advance::Arrival;
+use crate::advance::{Arrival, wraps};
 use crate::decomp::Cuts;
 use crate::field::{Fields, Span};
 use crate::grid::{AXES, Grid, Side};
 
-/// One way of travel along one axis.
-enum Way {
-    /// From and to the block itself.
-    Own { from: Span, to: Span },
-    /// To one peer and from the other.
-    Peer { link: Link, send: Option<Span>, receive: Option<Span> },
+/// One way of travel along one axis: to one peer and from the other.
+struct Way {
+    link: Link,
+    send: Option<Span>,
+    receive: Option<Span>,
 }
 
 /// The standing exchange of some slots of one block.
@@ -39,7 +38,7 @@ impl Halo {
     ) -> Self {
         let phases = if slots.is_empty() { Vec::new() } else { routes(place, width) };
         let cell_bytes = slots.len() * value_bytes;
-        let mut open = |route: Route| route.open(peers, place.2, cell_bytes);
+        let mut open = |route: Route| route.open(peers, cell_bytes);
         let phases = phases.into_iter().map(|phase| phase.into_iter().map(&mut open).collect()).collect();
         Self { slots: slots.to_vec(), phases, under_way: None }
     }
@@ -50,17 +49,15 @@ impl Halo {
         self.phases
             .iter()
             .flatten()
-            .map(|way| match way {
-                Way::Peer { send: Some(send), .. } => send.cells() * self.slots.len() * value_bytes,
-                Way::Peer { send: None, .. } | Way::Own { .. } => 0,
-            })
+            .filter_map(|way| way.send)
+            .map(|send| send.cells() * self.slots.len() * value_bytes)
             .sum()
     }
 
     /// Messages that one exchange sends.
     #[must_use]
     pub fn messages(&self) -> usize {
-        self.phases.iter().flatten().filter(|way| matches!(way, Way::Peer { send: Some(_), .. })).count()
+        self.phases.iter().flatten().filter(|way| way.send.is_some()).count()
     }
 
     /// Begins an exchange.
@@ -80,18 +77,13 @@ impl Halo {
     ) -> Result<bool, PeerError> {
         while let Some(phase) = self.under_way {
             for way in &self.phases[phase] {
-                if let Way::Peer { link, .. } = way
-                    && !peers.arrived(*link)?
-                {
+                if !peers.arrived(way.link)? {
                     return Ok(false);
                 }
             }
             for way in &self.phases[phase] {
-                match way {
-                    Way::Peer { link, receive: Some(receive), .. } => {
-                        unpack(fields, &self.slots, receive, peers.incoming(*link));
-                    }
-                    Way::Peer { receive: None, .. } | Way::Own { .. } => {}
+                if let Some(receive) = &way.receive {
+                    unpack(fields, &self.slots, receive, peers.incoming(way.link));
                 }
             }
             self.enter(phase + 1, peers, fields);
@@ -106,15 +98,10 @@ impl Halo {
             return;
         };
         for way in ways {
-            match way {
-                Way::Own { from, to } => copy(fields, &self.slots, from, to),
-                Way::Peer { link, send, .. } => {
-                    if let Some(send) = send {
-                        pack(fields, &self.slots, send, peers.outgoing(*link));
-                    }
-                    peers.start(*link);
-                }
+            if let Some(send) = &way.send {
+                pack(fields, &self.slots, send, peers.outgoing(way.link));
             }
+            peers.start(way.link);
         }
         self.under_way = Some(phase);
     }
@@ -188,9 +175,10 @@ struct Route {
 
 /// Ways of travel of `part` for a halo of `width` cells, in phases.
 fn routes((grid, cuts, part): (&Grid, &Cuts, usize), width: [usize; AXES]) -> Vec<Vec<Route>> {
-    let mut across = Span::own(cuts.block(part).extent);
+    let block = cuts.block(part);
+    let mut across = Span::own(block.extent);
     let mut phases = Vec::new();
-    for axis in (grid.first()..AXES).filter(|&axis| width[axis] > 0) {
+    for axis in (grid.first()..AXES).filter(|&axis| width[axis] > 0 && !wraps(grid, &block, axis)) {
         let peer = |side| cuts.peer(part, axis, side, grid.periodic(axis));
         let wide = width[axis].cast_signed();
         let route = |toward: Side| {
@@ -213,23 +201,15 @@ fn routes((grid, cuts, part): (&Grid, &Cuts, usize), width: [usize; AXES]) -> Ve
 #[must_use]
 pub fn traffic(place: (&Grid, &Cuts, usize), width: [usize; AXES], cell_bytes: usize) -> (usize, usize) {
     let routes = routes(place, width);
-    let sent = routes.iter().flatten().filter(|route| route.to.is_some() && !route.own(place.2));
+    let sent = routes.iter().flatten().filter(|route| route.to.is_some());
     sent.fold((0, 0), |(messages, bytes), route| (messages + 1, bytes + route.send.cells() * cell_bytes))
 }
 
 impl Route {
-    /// True if `part` sends to itself.
-    fn own(&self, part: usize) -> bool {
-        self.to == Some(part) && self.from == Some(part)
-    }
-
-    fn open<P: Peers + ?Sized>(self, peers: &mut P, part: usize, cell_bytes: usize) -> Way {
+    fn open<P: Peers + ?Sized>(self, peers: &mut P, cell_bytes: usize) -> Way {
         let Self { tag, to, from, send, receive } = self;
-        if self.own(part) {
-            return Way::Own { from: send, to: receive };
-        }
         let link = peers.open(to.map(|rank| (rank, tag)), from.map(|rank| (rank, tag)), send.cells() * cell_bytes);
-        Way::Peer { link, send: to.map(|_| send), receive: from.map(|_| receive) }
+        Way { link, send: to.map(|_| send), receive: from.map(|_| receive) }
     }
 }
 
@@ -257,14 +237,6 @@ fn unpack<T: Real>(fields: &mut Fields<T>, slots: &[usize], span: &Span, bytes: 
             *value = T::read_le(from);
         }
         fields.write(*slot, span, &row);
-    }
-}
-
-fn copy<T: Real>(fields: &mut Fields<T>, slots: &[usize], from: &Span, to: &Span) {
-    let mut values = vec![T::default(); from.cells()];
-    for &slot in slots {
-        fields.read(slot, from, &mut values);
-        fields.write(slot, to, &values);
     }
 }
 
@@ -322,7 +294,7 @@ mod tests {
                                     .map(|axis| {
                                         let at = block.start[axis].cast_signed() + cell[axis];
                                         let points = grid.points[axis].cast_signed();
-                                        match grid.periodic(axis) {
+                                        match grid.periodic(axis) && !wraps(grid, &block, axis) {
                                             true => Some(at.rem_euclid(points).cast_unsigned()),
                                             false => (0..points).contains(&at).then(|| at.cast_unsigned()),
                                         }
@@ -343,8 +315,7 @@ mod tests {
                         });
                         count
                     };
-                    let some_halo = (0..AXES)
-                        .any(|axis| wide > 0 && (parts[axis] > 1 || grid.periodic(axis)) && axis >= grid.first());
+                    let some_halo = (0..AXES).any(|axis| wide > 0 && parts[axis] > 1 && axis >= grid.first());
                     assert_eq!(wrong(&fields) > 0, some_halo, "a spoilt halo is found");
                     let mut halo = Halo::new(&mut peers, (grid, &cuts, part), width, &[0, 1], 8);
                     assert!(halo.messages() <= 2 * grid.axes);

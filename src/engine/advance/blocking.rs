@@ -6,7 +6,9 @@ use std::sync::PoisonError;
 
 use ringfort_kernels::{Real, Role};
 
+use super::boundary::Sides;
 use super::pipeline::Pipeline;
+use super::rows::LAST_CACHE_BYTES;
 use super::stream::{Addresses, Stream};
 use super::tiles::tiles;
 use super::{Arrival, Engine};
@@ -38,7 +40,7 @@ pub struct Tiling {
 /// Bytes of a core's cache: smaller blocks stay in it anyway.
 const CACHE_BYTES: usize = 1 << 20;
 /// Bytes of rings of one tile.
-const RING_BYTES: usize = 4 << 20;
+const RING_BYTES: usize = 6 << 20;
 
 impl<T: Real> Engine<T> {
     /// Sets whether several steps are computed in one pass; before [`Engine::allocate`]. Changes no bit.
@@ -84,15 +86,18 @@ impl<T: Real> Engine<T> {
         let (first, own) = (self.edges.first(), layout.own());
         let pipeline = Pipeline::new(self.program.footprint(), steps, first, &|slot| self.evolves(slot));
         let tiles = tiles::<T>(&layout, (first, &own), &pipeline, tiling);
-        let inner = |tile: &&Span| own.holds(&self.edges.around(&layout, tile, &pipeline.margin));
+        let alone = self.edges.alone();
+        let inner = |tile: &&Span| !alone && own.holds(&self.edges.around(&layout, tile, &pipeline.margin));
         let (before, after): (Vec<&Span>, Vec<&Span>) = tiles.iter().partition(inner);
-        self.fill_components(fields, &own);
+        if !before.is_empty() {
+            self.fill_components(fields, &own, &pipeline);
+        }
         for tiles in before.chunks(self.rings.len()) {
             arrival.poke(fields, false)?;
             self.run_tiles(fields, &pipeline, tiles);
         }
         arrival.poke(fields, true)?;
-        self.fill_components(fields, &self.edges.reach(&layout, &pipeline.margin));
+        self.fill_components(fields, &self.edges.reach(&layout, &pipeline.margin), &pipeline);
         self.run_tiles(fields, &pipeline, &after);
         for slot in pipeline.written() {
             fields.swap(slot);
@@ -100,19 +105,27 @@ impl<T: Real> Engine<T> {
         Ok(())
     }
 
-    /// Fills the cells of all components beyond the grid's boundaries, for the cells of `span`.
-    fn fill_components(&self, fields: &mut Fields<T>, span: &Span) {
-        let depth = self.program.footprint().pass_radius();
-        for (slot, field) in self.declaration.of_role(Role::Component) {
-            self.edges.fill(fields, slot, field, span, &depth);
+    /// Fills what the steps read of all components beyond the sides where no peer is, for the cells of `span`. Planes beyond
+    /// the first axis that the block makes up alone are not copied: tiles read those that they repeat.
+    fn fill_components(&self, fields: &mut Fields<T>, span: &Span, pipeline: &Pipeline) {
+        let (first, own) = (self.edges.first(), fields.layout().own());
+        let planes = if self.edges.wraps(first) { span.with(first, own.low[first], own.high[first]) } else { *span };
+        let closed = self.program.footprint().pass_radius();
+        let all = |depth| self.declaration.of_role(Role::Component).map(|(slot, _)| (slot, depth)).collect::<Vec<_>>();
+        if self.edges.repeats() {
+            self.fill_across(fields, &all(pipeline.margin), &planes, Sides::Open);
         }
+        let closed = all(closed);
+        self.fill_across(fields, &closed, &planes, Sides::Closed);
+        self.fill_along(fields, &closed, Sides::Closed);
     }
 
     fn run_tiles(&self, fields: &mut Fields<T>, pipeline: &Pipeline, tiles: &[&Span]) {
         let layout = *fields.layout();
         let addresses = Addresses::new(fields);
         let (program, declaration, edges) = (self.program(), &self.declaration, &self.edges);
-        let stream = Stream { program, declaration, edges, pipeline, addresses: &addresses, layout };
+        let past_cache = fields.bytes() > LAST_CACHE_BYTES;
+        let stream = Stream { program, declaration, edges, pipeline, addresses: &addresses, layout, past_cache };
         let run = |tile: &&Span| {
             let thread = rayon::current_thread_index().unwrap_or(0) % self.rings.len();
             let mut rings = self.rings[thread].lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
-//! What lies beyond the sides of the grid that are not periodic: mirrors, copies and held values.
+//! What lies beyond the sides of a block that no peer touches: mirrors, copies, held values, and the block itself where one
+//! block makes up a periodic axis.
 //!
 //! Input: a block's fields. Output: cells beyond the grid filled, held points kept. Invariant: the value beyond a
 //! boundary is a function of global indices, so cuts change no bit. Each axis maps its index alone, hence the order of
@@ -14,8 +15,10 @@ type Held<T> = Vec<(usize, Span, Vec<T>)>;
 
 /// What lies beyond each side of one block.
 pub(crate) struct Edges {
-    /// The boundary on each side of each axis; `Periodic` where a peer (or the block itself) is.
+    /// The boundary on each side of each axis; `Periodic` where a peer or the block itself is.
     beyond: [[Boundary; 2]; AXES],
+    /// Periodic axes that the block makes up alone.
+    wraps: [bool; AXES],
     /// First and last point of the grid along each axis, counted from the block's first cell.
     ends: [[isize; 2]; AXES],
     /// Which ends hold their value, those of peers in the halo included.
@@ -40,9 +43,10 @@ impl Edges {
             let start = block.start[axis].cast_signed();
             [-start, grid.points[axis].cast_signed() - 1 - start]
         });
+        let wraps = std::array::from_fn(|axis| wraps(grid, block, axis));
         let fixed = grid.boundary.map(|sides| sides.map(|side| side == Boundary::Fixed));
         let walls = grid.boundary.map(|sides| sides.contains(&Boundary::Wall));
-        Self { beyond, ends, fixed, walls, first: grid.first() }
+        Self { beyond, wraps, ends, fixed, walls, first: grid.first() }
     }
 
     /// First axis of the grid.
@@ -55,9 +59,32 @@ impl Edges {
         self.ends[axis]
     }
 
-    /// The boundary on `side` of `axis`, if it is the block's own and not a peer's.
-    pub(crate) fn beyond(&self, axis: usize, side: Side) -> Option<Boundary> {
-        Some(self.beyond[axis][side as usize]).filter(|boundary| *boundary != Boundary::Periodic)
+    /// True if cells beyond `side` of `axis` are computed as own ones are, for later steps to read: those of a peer, and the
+    /// block's own other end across the axes along which tiles are cut. Otherwise they are filled before each stage.
+    pub(crate) fn open(&self, axis: usize, side: Side) -> bool {
+        let periodic = self.beyond[axis][side as usize] == Boundary::Periodic;
+        axis >= self.first && periodic && (!self.wraps[axis] || self.far(axis))
+    }
+
+    /// True if the block's own other end, where it lies beyond `axis`, is copied as deep as all steps need: not so along
+    /// rows, whose ends are at hand whenever a row is.
+    fn far(&self, axis: usize) -> bool {
+        axis < AXES - 1 && axis <= self.first + 1
+    }
+
+    /// True if no peer touches the block.
+    pub(crate) fn alone(&self) -> bool {
+        (self.first..AXES).all(|axis| self.wraps[axis] || !self.beyond[axis].contains(&Boundary::Periodic))
+    }
+
+    /// True if the block makes up the periodic `axis` alone.
+    pub(crate) fn wraps(&self, axis: usize) -> bool {
+        self.wraps[axis]
+    }
+
+    /// True if the cells beyond some side are the block's own.
+    pub(crate) fn repeats(&self) -> bool {
+        self.wraps.contains(&true)
     }
 
     /// Points along `axis` that hold their value, low and high.
@@ -68,8 +95,12 @@ impl Edges {
     /// Which point the cell `cells` cells past the first one beyond `side` of `axis` repeats: index from, index to, and
     /// whether with opposite sign.
     pub(crate) fn image(&self, axis: usize, side: Side, field: &Field, cells: isize) -> (isize, isize, bool) {
-        let (inside, negate) = image(self.beyond[axis][side as usize], field.mirror[axis - self.first], cells);
         let [first, last] = self.ends[axis];
+        if self.wraps[axis] {
+            let beyond = if side == Side::Low { first - 1 - cells } else { last + 1 + cells };
+            return (first + (beyond - first).rem_euclid(last + 1 - first), beyond, false);
+        }
+        let (inside, negate) = image(self.beyond[axis][side as usize], field.mirror[axis - self.first], cells);
         let inside = inside.min(last - first);
         match side {
             Side::Low => (first + inside, first - 1 - cells, negate),
@@ -77,9 +108,9 @@ impl Edges {
         }
     }
 
-    /// True if a peer touches the block on some side of `axis`.
+    /// True if some side of `axis` is open.
     pub(crate) fn open_axis(&self, axis: usize) -> bool {
-        axis >= self.first && self.beyond[axis].contains(&Boundary::Periodic)
+        Side::BOTH.iter().any(|&side| self.open(axis, side))
     }
 
     /// True if some wall of the grid mirrors `field` with opposite sign. The same for all blocks.
@@ -88,14 +119,14 @@ impl Edges {
         (self.first..AXES).any(|axis| self.walls[axis] && odd(field.mirror[axis - self.first]))
     }
 
-    /// The own cells and `margin` cells more where peers are.
+    /// The own cells and `margin` cells more at open sides.
     pub(crate) fn reach(&self, layout: &Layout, margin: &[usize; AXES]) -> Span {
         let mut span = layout.own();
         for axis in self.first..AXES {
-            if self.beyond[axis][0] == Boundary::Periodic {
+            if self.open(axis, Side::Low) {
                 span.low[axis] -= margin[axis].cast_signed();
             }
-            if self.beyond[axis][1] == Boundary::Periodic {
+            if self.open(axis, Side::High) {
                 span.high[axis] += margin[axis].cast_signed();
             }
         }
@@ -114,35 +145,39 @@ impl Edges {
         region
     }
 
-    /// Fills `depth` cells of `slot` beyond each boundary, for all cells of `span` and the corners.
-    pub(crate) fn fill<T: Real>(
+    /// Fills the planes of `slot` beyond the sides `which` of the first axis, `depth` cells deep, halo included.
+    pub(crate) fn fill_ends<T: Real>(
         &self,
         fields: &mut Fields<T>,
-        slot: usize,
-        field: &Field,
-        span: &Span,
+        (slot, field): (usize, &Field),
         depth: &[usize; AXES],
+        which: Sides,
     ) {
-        let mut across = *span;
-        for axis in self.first..AXES {
-            let deep = depth[axis].cast_signed();
-            for side in Side::BOTH {
-                let boundary = self.beyond[axis][side as usize];
-                if boundary == Boundary::Periodic {
-                    continue;
-                }
-                for cells in 0..deep {
-                    let (from, to, negate) = self.image(axis, side, field, cells);
-                    fields.copy_plane(slot, axis, from, to, &across, negate);
-                }
-            }
-            if self.beyond[axis][0] != Boundary::Periodic {
-                across.low[axis] = across.low[axis].min(-deep);
-            }
-            if self.beyond[axis][1] != Boundary::Periodic {
-                across.high[axis] = across.high[axis].max(self.ends[axis][1] + 1 + deep);
+        let all = fields.layout().all();
+        for side in Side::BOTH.into_iter().filter(|&side| self.fills(self.first, side, which)) {
+            for cells in 0..depth[self.first].cast_signed() {
+                let (from, to, negate) = self.image(self.first, side, field, cells);
+                fields.copy_plane(slot, self.first, from, to, &all, negate);
             }
         }
+    }
+
+    /// True if `side` of `axis` is one of `which`, filled from own cells.
+    pub(crate) fn fills(&self, axis: usize, side: Side, which: Sides) -> bool {
+        let filled = self.wraps[axis] || self.beyond[axis][side as usize] != Boundary::Periodic;
+        filled
+            && match which {
+                Sides::All => true,
+                Sides::Closed => !self.open(axis, side),
+                Sides::Open => self.open(axis, side),
+            }
+    }
+
+    /// The index along `axis` of the own cell that the cell with index `index` repeats, where the block makes up a periodic
+    /// axis alone; else `index` itself.
+    pub(crate) fn repeated(&self, axis: usize, index: isize) -> isize {
+        let [first, last] = self.ends[axis];
+        if self.wraps[axis] { first + (index - first).rem_euclid(last + 1 - first) } else { index }
     }
 
     /// Copies what fixed boundaries hold of the fields that a stage writes, within `span`, before the stage. A stage that
@@ -175,6 +210,24 @@ impl Edges {
         }
         held
     }
+}
+
+/// Which sides are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sides {
+    /// All where no peer is.
+    All,
+    /// Those that are filled before each stage.
+    Closed,
+    /// Those that are filled once before the steps.
+    Open,
+}
+
+/// True if `block` alone makes up the periodic `axis` of `grid`: then its halo there repeats its own cells, and the engine
+/// fills it.
+#[must_use]
+pub fn wraps(grid: &Grid, block: &Region, axis: usize) -> bool {
+    axis >= grid.first() && grid.periodic(axis) && block.extent[axis] == grid.points[axis]
 }
 
 /// Which cell inside (counted from the boundary) the cell `beyond` cells past it repeats, and whether with opposite sign.

@@ -43,6 +43,12 @@ impl PassFootprint {
         self.reads.iter().any(|(read, reach)| *read == slot && reach.iter().any(|&cells| cells > 0))
     }
 
+    /// True if `slot` is read where it is written: at the own point only.
+    #[must_use]
+    pub fn reads_here(&self, slot: usize) -> bool {
+        self.reads(slot) && !self.spreads(slot)
+    }
+
     /// True if `slot` is read.
     #[must_use]
     pub fn reads(&self, slot: usize) -> bool {

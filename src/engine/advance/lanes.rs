@@ -17,12 +17,45 @@ pub(crate) trait Vector<T>: Lane {
     /// They are readable, and the processor has the instruction set.
     unsafe fn load(from: *const T) -> Self;
 
+    /// The [`Vector::WIDTH`] values `cells` past `from`, which may be loaded together with those around them.
+    ///
+    /// # Safety
+    ///
+    /// They are readable, as are as many before and after `from`, and the processor has the instruction set.
+    #[inline(always)]
+    unsafe fn load_near(from: *const T, cells: isize) -> Self {
+        // SAFETY: passed on.
+        unsafe { Self::load(from.offset(cells)) }
+    }
+
     /// Writes the values to `to`.
     ///
     /// # Safety
     ///
     /// They are writable by this thread alone, and the processor has the instruction set.
     unsafe fn store(self, to: *mut T);
+
+    /// Writes the values to `to` without keeping them in a cache, as far as the instruction set can.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Vector::store`]; `to` is aligned to the vector's size; [`Vector::fence`] follows on this thread before another
+    /// one reads them.
+    #[inline(always)]
+    unsafe fn store_past_cache(self, to: *mut T) {
+        // SAFETY: passed on.
+        unsafe { self.store(to) }
+    }
+
+    /// Fetches the values at `from` into a cache, as far as the instruction set can; any address will do.
+    #[inline(always)]
+    fn fetch(from: *const T) {
+        let _ = from;
+    }
+
+    /// Ends a series of [`Vector::store_past_cache`].
+    #[inline(always)]
+    fn fence() {}
 }
 
 impl<T: Real> Vector<T> for T {
@@ -118,8 +151,8 @@ mod x86 {
     /// Defines a vector type: name, register, scalar, width, mask type, then its intrinsics.
     macro_rules! vector {
         ($name:ident, $reg:ty, $t:ty, $width:literal, $mask:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-         $fma:ident, $sqrt:ident, $splat:ident, $load:ident, $store:ident, $neg:expr, $abs:expr,
-         $lt:expr, $le:expr, $eq:expr, $select:expr) => {
+         $fma:ident, $sqrt:ident, $splat:ident, $load:ident, $store:ident, $past:ident, $neg:expr, $abs:expr,
+         $lt:expr, $le:expr, $eq:expr, $select:expr $(, $near:ident)?) => {
             #[doc = concat!(stringify!($width), " values of ", stringify!($t), ".")]
             #[derive(Clone, Copy)]
             pub(crate) struct $name($reg);
@@ -217,10 +250,32 @@ mod x86 {
                     // SAFETY: readable, says the caller.
                     Self(unsafe { $load(from) })
                 }
+                $(
+                    #[inline(always)]
+                    unsafe fn load_near(from: *const $t, cells: isize) -> Self {
+                        // SAFETY: readable, says the caller.
+                        Self(unsafe { $near(from, cells) })
+                    }
+                )?
                 #[inline(always)]
                 unsafe fn store(self, to: *mut $t) {
                     // SAFETY: writable, says the caller.
                     unsafe { $store(to, self.0) }
+                }
+                #[inline(always)]
+                unsafe fn store_past_cache(self, to: *mut $t) {
+                    // SAFETY: writable and aligned, says the caller.
+                    unsafe { $past(to, self.0) }
+                }
+                #[inline(always)]
+                fn fetch(from: *const $t) {
+                    // SAFETY: a hint, whatever the address.
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+                }
+                #[inline(always)]
+                fn fence() {
+                    // SAFETY: every x86-64 processor has it.
+                    unsafe { _mm_sfence() }
                 }
             }
         };
@@ -302,6 +357,51 @@ mod x86 {
         not_ps8(a: __m256) -> __m256 = _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
     }
 
+    /// Values `cells` past `from`, out of the two aligned vectors that hold them: each is loaded once for all who ask, and no
+    /// load crosses a cache line. Free of branches, so that a kernel's loop over axes is unrolled before `cells` is known;
+    /// then the permutation is a single shift.
+    macro_rules! near {
+        ($name:ident, $reg:ty, $t:ty, $int:ty, $width:literal, $load:ident, $add:ident, $set:ident, $permute:ident, $iota:expr) => {
+            #[inline(always)]
+            #[allow(clippy::cast_possible_truncation, reason = "a kernel reads at most a vector away")]
+            unsafe fn $name(from: *const $t, cells: isize) -> $reg {
+                // SAFETY: as many values before and after are readable, says the caller.
+                unsafe {
+                    let low = cells >> isize::ilog2($width);
+                    let low = from.offset(low * $width);
+                    let (here, after) = ($load(low), $load(low.offset($width)));
+                    let index = $add($iota, $set((cells & ($width - 1)) as $int));
+                    $permute(here, index, after)
+                }
+            }
+        };
+    }
+
+    near!(
+        near_pd8,
+        __m512d,
+        f64,
+        i64,
+        8,
+        _mm512_loadu_pd,
+        _mm512_add_epi64,
+        _mm512_set1_epi64,
+        _mm512_permutex2var_pd,
+        _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0)
+    );
+    near!(
+        near_ps16,
+        __m512,
+        f32,
+        i32,
+        16,
+        _mm512_loadu_ps,
+        _mm512_add_epi32,
+        _mm512_set1_epi32,
+        _mm512_permutex2var_ps,
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+    );
+
     mask!(Mask8, __mmask8, BitAnd::bitand, BitOr::bitor, Not::not);
     mask!(Mask16, __mmask16, BitAnd::bitand, BitOr::bitor, Not::not);
     mask!(Mask4, __m256d, and_pd4, or_pd4, not_pd4);
@@ -322,12 +422,14 @@ mod x86 {
         _mm512_set1_pd,
         _mm512_loadu_pd,
         _mm512_storeu_pd,
+        _mm512_stream_pd,
         neg_pd8,
         _mm512_abs_pd,
         lt_pd8,
         le_pd8,
         eq_pd8,
-        pick_pd8
+        pick_pd8,
+        near_pd8
     );
     vector!(
         F32x16,
@@ -344,12 +446,14 @@ mod x86 {
         _mm512_set1_ps,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
+        _mm512_stream_ps,
         neg_ps16,
         _mm512_abs_ps,
         lt_ps16,
         le_ps16,
         eq_ps16,
-        pick_ps16
+        pick_ps16,
+        near_ps16
     );
     vector!(
         F64x4,
@@ -366,6 +470,7 @@ mod x86 {
         _mm256_set1_pd,
         _mm256_loadu_pd,
         _mm256_storeu_pd,
+        _mm256_stream_pd,
         neg_pd4,
         abs_pd4,
         lt_pd4,
@@ -388,6 +493,7 @@ mod x86 {
         _mm256_set1_ps,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
+        _mm256_stream_ps,
         neg_ps8,
         abs_ps8,
         lt_ps8,

@@ -8,6 +8,7 @@
 //! planes live at a time, in a ring.
 
 use super::footprint::Footprint;
+use super::rows::MOST_TOGETHER;
 use crate::grid::AXES;
 
 /// Where a stage finds a field.
@@ -119,7 +120,7 @@ impl Pipeline {
                 if write.last && self.versions[version].depth == 0 && stage.margin == [0; AXES] {
                     write.version = None;
                 } else {
-                    self.versions[version].depth = self.versions[version].depth.max(1);
+                    self.versions[version].depth = self.versions[version].depth.max(MOST_TOGETHER);
                 }
             }
         }
@@ -149,7 +150,7 @@ impl Pipeline {
 impl Version {
     fn is_read(&mut self, lag: isize, reach: [usize; AXES], first: usize) {
         let oldest = lag + reach[first].cast_signed() - self.lag;
-        self.depth = self.depth.max(oldest.cast_unsigned() + 1);
+        self.depth = self.depth.max(oldest.cast_unsigned() + MOST_TOGETHER);
         for axis in 0..AXES {
             self.reach[axis] = self.reach[axis].max(reach[axis]);
         }

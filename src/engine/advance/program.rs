@@ -36,7 +36,7 @@ pub trait Program<T: Real>: Send + Sync {
     /// there, and never used.
     fn width(&self) -> usize;
 
-    /// Runs `pass` on the cells of `span`, which lie in one plane.
+    /// Runs `pass` on the cells of `span`, which lie in one plane, and on as many of the next plane if `together` is 2.
     ///
     /// # Safety
     ///
@@ -44,7 +44,7 @@ pub trait Program<T: Real>: Send + Sync {
     /// they are valid for all cells of `span` and their neighbours within its reach; nobody else writes what is read or
     /// touches what is written while this runs.
     #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
-    unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span);
+    unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span, together: usize);
 
     /// Share of the time step that has gone by in what `stage` reads.
     fn clock(&self, stage: usize) -> f64;
@@ -128,6 +128,25 @@ impl Vectors for f32 {
     type Avx2 = super::lanes::F32x8;
 }
 
+impl<S: Stencil<D>, T: Vectors, const D: usize> Compiled<S, T, D> {
+    /// # Safety
+    ///
+    /// As for `Program::run`.
+    #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
+    unsafe fn stage<const J: usize>(&self, stage: usize, planes: &Planes<T>, span: &Span) {
+        #[cfg(target_arch = "x86_64")]
+        match self.simd {
+            // SAFETY: passed on, and the instruction set was detected.
+            Simd::Avx512 => return unsafe { stage_avx512::<S, T, D, J>(&self.stencil, stage, planes, span) },
+            // SAFETY: passed on, and the instruction set was detected.
+            Simd::Avx2 => return unsafe { stage_avx2::<S, T, D, J>(&self.stencil, stage, planes, span) },
+            Simd::Baseline => {}
+        }
+        // SAFETY: passed on.
+        unsafe { stages::<S, T, T, D, J>(&self.stencil, stage, planes, span) }
+    }
+}
+
 impl<S: Stencil<D>, T: Vectors, const D: usize> Program<T> for Compiled<S, T, D> {
     fn footprint(&self) -> &Footprint {
         &self.footprint
@@ -148,24 +167,18 @@ impl<S: Stencil<D>, T: Vectors, const D: usize> Program<T> for Compiled<S, T, D>
     }
 
     #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
-    unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span) {
+    unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span, together: usize) {
         match pass {
             // SAFETY: passed on.
-            Pass::Prepare => unsafe { rows::<S, T, T, D>(&self.stencil, Code::Prepare, planes, span) },
+            Pass::Prepare => unsafe { rows::<S, T, T, D, 1>(&self.stencil, Code::Prepare, planes, span) },
             // SAFETY: passed on.
-            Pass::Start => unsafe { rows::<S, T, T, D>(&self.stencil, Code::Start, planes, span) },
-            Pass::Stage(stage) => {
-                #[cfg(target_arch = "x86_64")]
-                match self.simd {
-                    // SAFETY: passed on, and the instruction set was detected.
-                    Simd::Avx512 => return unsafe { stage_avx512::<S, T, D>(&self.stencil, stage, planes, span) },
-                    // SAFETY: passed on, and the instruction set was detected.
-                    Simd::Avx2 => return unsafe { stage_avx2::<S, T, D>(&self.stencil, stage, planes, span) },
-                    Simd::Baseline => {}
-                }
+            Pass::Start => unsafe { rows::<S, T, T, D, 1>(&self.stencil, Code::Start, planes, span) },
+            Pass::Stage(stage) => match together {
                 // SAFETY: passed on.
-                unsafe { stages::<S, T, T, D>(&self.stencil, stage, planes, span) }
-            }
+                1 => unsafe { self.stage::<1>(stage, planes, span) },
+                // SAFETY: passed on.
+                _ => unsafe { self.stage::<2>(stage, planes, span) },
+            },
         }
     }
 

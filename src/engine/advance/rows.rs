@@ -3,6 +3,8 @@
 //! Input: addresses of the planes around the one that is computed. Output: that plane. A plane is all cells with one
 //! index along the grid's first axis; where planes lie (in a field or in a ring of a few planes) is the engine's choice.
 
+use std::mem::MaybeUninit;
+
 use ringfort_kernels::{Cell, Near, Real, Stencil};
 
 use super::footprint::{MAX_SLOTS, PassFootprint};
@@ -13,14 +15,27 @@ use crate::grid::AXES;
 
 /// Farthest that a kernel may read along the first axis.
 pub const MAX_REACH: usize = 8;
-const WINDOW: usize = 2 * MAX_REACH + 1;
+/// Most planes that are computed together.
+pub(super) const MOST_TOGETHER: usize = 2;
+const WINDOW: usize = 2 * MAX_REACH + MOST_TOGETHER;
+/// Bytes of fields that do not stay in any cache from one sweep to the next.
+pub(super) const LAST_CACHE_BYTES: usize = 32 << 20;
+/// Most planes that are fetched ahead.
+const MOST_AHEAD: usize = 16;
+/// Most slots that a stage may write.
+const MOST_WRITES: usize = 24;
 
 /// Addresses of cell 0 (along all other axes) of the planes that a pass reads and writes.
 #[derive(Clone)]
 pub struct Planes<T> {
     from: [[*const T; WINDOW]; MAX_SLOTS],
-    to: [*mut T; MAX_SLOTS],
+    to: [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
     stride: [[isize; AXES]; MAX_SLOTS],
+    /// Bit per slot: nobody reads soon what is written.
+    past_cache: u64,
+    /// Planes whose next row comes from memory, with their strides.
+    ahead: [(*const T, [isize; AXES]); MOST_AHEAD],
+    ahead_count: usize,
 }
 
 impl<T> Planes<T> {
@@ -28,9 +43,30 @@ impl<T> Planes<T> {
     pub(super) fn new() -> Self {
         Self {
             from: [[std::ptr::null(); WINDOW]; MAX_SLOTS],
-            to: [std::ptr::null_mut(); MAX_SLOTS],
+            to: [[std::ptr::null_mut(); MOST_TOGETHER]; MAX_SLOTS],
             stride: [[0; AXES]; MAX_SLOTS],
+            past_cache: 0,
+            ahead: [(std::ptr::null(), [0; AXES]); MOST_AHEAD],
+            ahead_count: 0,
         }
+    }
+
+    /// Forgets what comes from memory.
+    pub(super) fn forget_ahead(&mut self) {
+        self.ahead_count = 0;
+    }
+
+    /// Says that rows of the plane at `address` come from memory, so that each is fetched while the one before is computed.
+    pub(super) fn ahead(&mut self, address: *const T, stride: [isize; AXES]) {
+        if self.ahead_count < MOST_AHEAD {
+            self.ahead[self.ahead_count] = (address, stride);
+            self.ahead_count += 1;
+        }
+    }
+
+    /// Says whether what is written to `slot` goes past the caches, since nobody reads it soon. Its rows begin at cache lines.
+    pub(super) fn pass_by(&mut self, slot: usize, past_cache: bool) {
+        self.past_cache = self.past_cache & !(1 << slot) | u64::from(past_cache) << slot;
     }
 
     /// The plane `cells` away of `slot`, as it is read.
@@ -39,9 +75,9 @@ impl<T> Planes<T> {
         self.stride[slot] = stride;
     }
 
-    /// The plane of `slot` that is written.
-    pub(super) fn write(&mut self, slot: usize, address: *mut T, stride: [isize; AXES]) {
-        self.to[slot] = address;
+    /// The plane of `slot` that is written, of those computed together the one with number `plane`.
+    pub(super) fn write(&mut self, slot: usize, plane: usize, address: *mut T, stride: [isize; AXES]) {
+        self.to[slot][plane] = address;
         self.stride[slot] = stride;
     }
 }
@@ -53,6 +89,8 @@ pub(super) struct View<'a, T> {
     from: [*const T; MAX_SLOTS],
     to: [*mut T; MAX_SLOTS],
     stride: [[isize; AXES]; MAX_SLOTS],
+    /// What is written only goes past the caches.
+    past_cache: bool,
     /// Cells that the pass may be run on.
     pub(super) within: Span,
 }
@@ -78,6 +116,7 @@ impl<'a, T: Real> View<'a, T> {
             from: [std::ptr::null(); MAX_SLOTS],
             to: [std::ptr::null_mut(); MAX_SLOTS],
             stride: [[0; AXES]; MAX_SLOTS],
+            past_cache: first < AXES - 1 && fields.bytes() > LAST_CACHE_BYTES,
             within: within(fields.layout(), pass.radius()),
         };
         for &(slot, _) in &pass.reads {
@@ -95,20 +134,28 @@ impl<'a, T: Real> View<'a, T> {
         view
     }
 
-    /// Points `planes` at the plane with index `plane` and those around it.
-    pub(super) fn place(&self, planes: &mut Planes<T>, plane: isize) {
+    /// Points `planes` at the `together` planes from index `plane` on and those around them.
+    pub(super) fn place(&self, planes: &mut Planes<T>, plane: isize, together: usize) {
         // A grid of one axis is a single plane, its row.
         let across = if self.first == AXES - 1 { 0 } else { 1 };
+        planes.forget_ahead();
         for (slot, reach) in &self.pass.reads {
             let (stride, reach) = (self.stride[*slot], reach[self.first].cast_signed() * across);
-            for cells in -reach..=reach {
+            for cells in -reach..together.cast_signed() + reach {
                 let address = self.from[*slot].wrapping_offset((plane + cells) * across * stride[self.first]);
                 planes.read(*slot, cells, address, stride);
+                if self.past_cache && self.first == 1 && cells >= reach && stride[self.first] != 0 {
+                    planes.ahead(address, stride);
+                }
             }
         }
         for &slot in &self.pass.writes {
             let stride = self.stride[slot];
-            planes.write(slot, self.to[slot].wrapping_offset(plane * across * stride[self.first]), stride);
+            planes.pass_by(slot, self.past_cache && !self.pass.reads_here(slot));
+            for number in 0..together {
+                let index = (plane + number.cast_signed()) * across;
+                planes.write(slot, number, self.to[slot].wrapping_offset(index * stride[self.first]), stride);
+            }
         }
     }
 }
@@ -137,14 +184,14 @@ pub(super) enum Code {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 #[expect(unsafe_code, reason = "vector instructions")]
-pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize>(
+pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, const J: usize>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
     span: &Span,
 ) {
     // SAFETY: passed on.
-    unsafe { stages::<S, T, T::Avx512, D>(s, stage, planes, span) }
+    unsafe { stages::<S, T, T::Avx512, D, J>(s, stage, planes, span) }
 }
 
 /// # Safety
@@ -153,14 +200,14 @@ pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize>(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "vector instructions")]
-pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize>(
+pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const J: usize>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
     span: &Span,
 ) {
     // SAFETY: passed on.
-    unsafe { stages::<S, T, T::Avx2, D>(s, stage, planes, span) }
+    unsafe { stages::<S, T, T::Avx2, D, J>(s, stage, planes, span) }
 }
 
 /// Gives the stage as a literal, so that a kernel's `match` on it costs nothing.
@@ -170,7 +217,7 @@ pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize>(
 /// As for `Program::run`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
-pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
+pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
@@ -180,7 +227,7 @@ pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize
         ($($number:literal)*) => {
             match stage {
                 // SAFETY: passed on.
-                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D>(s, Code::Stage($number), planes, span) },)*
+                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D, J>(s, Code::Stage($number), planes, span) },)*
                 _ => unreachable!("stage {stage} of {}", S::STAGES),
             }
         };
@@ -188,14 +235,14 @@ pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize
     literal!(0 1 2 3 4 5 6 7)
 }
 
-/// Runs one pass on all rows of `span`, which lie in one plane.
+/// Runs one pass on all rows of `span`, which lie in one plane, and on those of the planes computed together with it.
 ///
 /// # Safety
 ///
 /// As for `Program::run`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
-pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
+pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
     s: &S,
     code: Code,
     planes: &Planes<T>,
@@ -203,6 +250,7 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
 ) {
     // Copies that no address is taken of: every index into them is a literal, so only what is used stays, in registers.
     let (from, to, stride) = (planes.from, planes.to, planes.stride);
+    let past_cache = planes.past_cache;
     let width = L::WIDTH.cast_signed();
     // Along the axes of the plane other than the rows' own; the first axis of the grid is the plane's index.
     let (low, high) = (span.low, span.high);
@@ -210,23 +258,56 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(
     let fast = if D >= 3 { low[2]..high[2] } else { 0..1 };
     for z in slow {
         for y in fast.clone() {
-            let mut x = low[3];
-            while x + width <= high[3] {
-                let mut cell = At { from: &from, to: &to, stride: &stride, cell: [0, z, y, x] };
-                call::<S, T, L, D>(s, code, &mut cell);
-                x += width;
+            for &(address, stride) in &planes.ahead[..planes.ahead_count] {
+                let at = if D == 4 { z * stride[1] } else { 0 } + if D >= 3 { (y + 1) * stride[2] } else { 0 };
+                let mut x = low[3];
+                while x < high[3] {
+                    L::fetch(address.wrapping_offset(at + x));
+                    x += width;
+                }
             }
+            let mut x = low[3];
             while x < high[3] {
-                let mut cell = At { from: &from, to: &to, stride: &stride, cell: [0, z, y, x] };
-                call::<S, T, T, D>(s, code, &mut cell);
-                x += 1;
+                together::<S, T, L, D, J>(s, code, (&from, &to, &stride, past_cache), [0, z, y, x]);
+                x += width;
             }
         }
     }
+    if past_cache != 0 {
+        L::fence();
+    }
 }
 
+/// One vector of each of `J` planes. All are computed before any is stored, so that what they share is loaded once.
 #[inline(always)]
-fn call<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code, cell: &mut At<'_, T>) {
+fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
+    s: &S,
+    code: Code,
+    (from, to, stride, past_cache): Addresses<'_, T>,
+    cell: [isize; AXES],
+) {
+    let mut first = At { from, to, stride, past_cache, cell, plane: 0, new: New::none() };
+    call::<S, T, L, D>(s, code, &mut first);
+    if J == 2 {
+        let mut second = At { from, to, stride, past_cache, cell, plane: 1, new: New::none() };
+        call::<S, T, L, D>(s, code, &mut second);
+        first.store::<D>();
+        second.store::<D>();
+    } else {
+        first.store::<D>();
+    }
+}
+
+/// What [`Planes`] holds.
+type Addresses<'a, T> = (
+    &'a [[*const T; WINDOW]; MAX_SLOTS],
+    &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
+    &'a [[isize; AXES]; MAX_SLOTS],
+    u64,
+);
+
+#[inline(always)]
+fn call<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code, cell: &mut At<'_, T, L>) {
     match code {
         Code::Stage(stage) => s.point::<L>(stage, cell),
         Code::Prepare => s.prepare::<L>(cell),
@@ -234,45 +315,75 @@ fn call<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code,
     }
 }
 
-/// The cells of one vector.
-struct At<'a, T> {
-    from: &'a [[*const T; WINDOW]; MAX_SLOTS],
-    to: &'a [*mut T; MAX_SLOTS],
-    stride: &'a [[isize; AXES]; MAX_SLOTS],
-    /// First cell of the vector.
-    cell: [isize; AXES],
+/// New values that are not stored yet.
+struct New<L> {
+    values: [MaybeUninit<(usize, L)>; MOST_WRITES],
+    count: usize,
 }
 
-impl<T> At<'_, T> {
+impl<L> New<L> {
+    #[inline(always)]
+    fn none() -> Self {
+        Self { values: [const { MaybeUninit::uninit() }; MOST_WRITES], count: 0 }
+    }
+}
+
+/// The cells of one vector.
+struct At<'a, T, L> {
+    from: &'a [[*const T; WINDOW]; MAX_SLOTS],
+    to: &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
+    stride: &'a [[isize; AXES]; MAX_SLOTS],
+    past_cache: u64,
+    /// First cell of the vector.
+    cell: [isize; AXES],
+    /// Number of the plane among those computed together.
+    plane: usize,
+    new: New<L>,
+}
+
+impl<T: Real, L: Vector<T>> At<'_, T, L> {
     /// Position of the cell at `offset` in its plane of `slot`.
     #[inline(always)]
     fn position<const D: usize>(&self, slot: usize, offset: [isize; D]) -> isize {
-        let mut at = self.cell[AXES - 1] + offset[D - 1];
+        let mut at = self.cell[AXES - 1];
         for axis in 1..D - 1 {
             at += (self.cell[AXES - D + axis] + offset[axis]) * self.stride[slot][AXES - D + axis];
         }
         at
     }
+
+    /// Stores the new values.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "row access")]
+    fn store<const D: usize>(&self) {
+        for number in 0..self.new.count {
+            // SAFETY: the first `count` values were set. The footprint holds every slot that the kernel sets, and the caller
+            // of `Program::run` gave it an address that is valid for the cells of the span, which this thread alone writes.
+            unsafe {
+                let (slot, value) = self.new.values[number].assume_init();
+                let to = self.to[slot][self.plane].offset(self.position(slot, [0; D]));
+                if self.past_cache >> slot & 1 == 1 { value.store_past_cache(to) } else { value.store(to) }
+            }
+        }
+    }
 }
 
-impl<T: Real, L: Vector<T>, const D: usize> Near<L, D> for At<'_, T> {
+impl<T: Real, L: Vector<T>, const D: usize> Near<L, D> for At<'_, T, L> {
     #[inline(always)]
     #[expect(unsafe_code, reason = "row access")]
     fn at(&self, slot: usize, offset: [isize; D]) -> L {
         let across = if D == 1 { 0 } else { offset[0] };
-        let plane = self.from[slot][(MAX_REACH.cast_signed() + across).cast_unsigned()];
+        let plane = self.from[slot][(MAX_REACH.cast_signed() + across).cast_unsigned() + self.plane];
         // SAFETY: the footprint holds every offset that the kernel uses, and the caller of `Program::run` gave valid
         // addresses for all within it.
-        unsafe { L::load(plane.offset(self.position(slot, offset))) }
+        unsafe { L::load_near(plane.offset(self.position(slot, offset)), offset[D - 1]) }
     }
 }
 
-impl<T: Real, L: Vector<T>, const D: usize> Cell<L, D> for At<'_, T> {
+impl<T: Real, L: Vector<T>, const D: usize> Cell<L, D> for At<'_, T, L> {
     #[inline(always)]
-    #[expect(unsafe_code, reason = "row access")]
     fn set(&mut self, slot: usize, value: L) {
-        // SAFETY: the footprint holds every slot that the kernel sets, and the caller of `Program::run` gave it an address
-        // that is valid for the cells of the span, which this thread alone writes.
-        unsafe { value.store(self.to[slot].offset(self.position(slot, [0; D]))) }
+        self.new.values[self.new.count] = MaybeUninit::new((slot, value));
+        self.new.count += 1;
     }
 }

@@ -4,16 +4,19 @@
 //! tile after the other, streams it along the grid's first axis and recomputes what tiles share, so that tiles need nothing
 //! of each other. Invariant: every value is computed by the same operations on the same values as in a plain sweep.
 
-use aligned_vec::{AVec, ConstAlign};
+use std::ops::Range;
+
 use ringfort_kernels::{Declaration, Real, Role};
 
-use super::boundary::Edges;
+use super::boundary::{Edges, Sides};
 use super::pipeline::{Pipeline, Read, Source, Stage, Version, Write};
+use super::planes::copy_rows;
 use super::program::{Pass, Program};
-use super::rows::Planes;
+use super::rows::{MOST_TOGETHER, Planes};
 use super::tiles::widened;
 use crate::field::{Base, Fields, Layout, Span};
 use crate::grid::{AXES, Side};
+use crate::memory::Values;
 
 /// Addresses of all fields: read as they were, written after the last step.
 pub(super) struct Addresses<T>(Vec<Base<T>>);
@@ -29,6 +32,12 @@ impl<T: Real> Addresses<T> {
     pub(super) fn new(fields: &mut Fields<T>) -> Self {
         Self((0..fields.slots()).map(|slot| fields.base(slot)).collect())
     }
+
+    /// Address of cell 0 of the plane with index `index` across axis `first` of `slot`, and the strides.
+    pub(super) fn plane(&self, slot: usize, first: usize, index: isize) -> (*mut T, [isize; AXES]) {
+        let base = &self.0[slot];
+        (base.now.wrapping_offset(index * base.stride[first]), base.stride)
+    }
 }
 
 /// What all tiles of one pass share.
@@ -39,15 +48,12 @@ pub(super) struct Stream<'a, T: Real> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) addresses: &'a Addresses<T>,
     pub(super) layout: Layout,
+    /// What is written to fields goes past the caches.
+    pub(super) past_cache: bool,
 }
 
 /// A thread's rings, kept from tile to tile.
-pub(super) type Rings<T> = AVec<T, ConstAlign<64>>;
-
-/// No rings yet.
-pub(super) fn rings<T>() -> Rings<T> {
-    AVec::new(64)
-}
+pub(super) type Rings<T> = Values<T>;
 
 /// How planes of a tile lie in a ring: rows as in the field, cut to the tile along one axis.
 #[derive(Clone, Copy)]
@@ -95,7 +101,7 @@ impl<T: Real> Stream<'_, T> {
         let plane = Plane::new(&self.layout, first, tile, self.pipeline);
         let values = self.pipeline.planes(first) * plane.len + 2 * Layout::SLACK;
         if rings.len() < values {
-            rings.resize(values, T::default());
+            *rings = Rings::zeros(values);
         }
         let mut run = Run { stream: self, first, plane, tile: *tile, rings, starts: Vec::new(), planes: Planes::new() };
         let mut start = Layout::SLACK;
@@ -107,11 +113,12 @@ impl<T: Real> Stream<'_, T> {
             self.pipeline.stages.iter().map(|stage| self.edges.around(&self.layout, tile, &stage.margin)).collect();
         let from = regions[0].low[first];
         let to = tile.high[first] + self.pipeline.lag();
-        for front in from..to {
+        for front in (from..to).step_by(MOST_TOGETHER) {
             for (stage, region) in self.pipeline.stages.iter().zip(&regions) {
-                let index = front - stage.lag;
-                if (region.low[first]..region.high[first]).contains(&index) {
-                    run.stage(stage, region, index);
+                let low = (front - stage.lag).max(region.low[first]);
+                let high = (front - stage.lag + MOST_TOGETHER.cast_signed()).min(region.high[first]);
+                if low < high {
+                    run.stage(stage, region, low..high);
                 }
             }
         }
@@ -131,49 +138,60 @@ struct Run<'a, 'b, T: Real> {
 }
 
 impl<T: Real> Run<'_, '_, T> {
-    /// Computes plane `index` of `stage`.
+    /// Computes planes `indices` of `stage`.
     #[expect(unsafe_code, reason = "planes are addressed in rings and in fields")]
-    fn stage(&mut self, stage: &Stage, region: &Span, index: isize) {
-        let span = region.with(self.first, index, index + 1);
+    fn stage(&mut self, stage: &Stage, region: &Span, indices: Range<isize>) {
+        self.planes.forget_ahead();
         for read in &stage.reads {
             let reach = read.reach[self.first].cast_signed();
-            for cells in -reach..=reach {
-                let (address, stride) = self.source(read, index + cells);
-                self.planes.read(read.slot, cells, address, stride);
+            for index in indices.start - reach..indices.end + reach {
+                let (address, stride) = self.source(read, index);
+                self.planes.read(read.slot, index - indices.start, address, stride);
+                if read.source == Source::Field
+                    && self.stream.past_cache
+                    && self.first == 1
+                    && index >= indices.start + reach
+                {
+                    self.planes.ahead(address, stride);
+                }
             }
         }
         for write in &stage.writes {
-            let (address, stride) = self.target(write, index);
-            self.planes.write(write.slot, address, stride);
+            self.planes.pass_by(write.slot, write.version.is_none() && self.stream.past_cache);
+            for (number, index) in indices.clone().enumerate() {
+                let (address, stride) = self.target(write, index);
+                self.planes.write(write.slot, number, address, stride);
+            }
         }
+        let rows = widened(region, self.stream.program.width()).with(self.first, indices.start, indices.start + 1);
         // SAFETY: every plane that the stage reads was computed before (that is what the lags are for) or is part of a field
         // whose halo holds it; rings and second levels hold the region; rings are this thread's own, and tiles write
         // disjoint boxes of the second levels, which nobody reads.
-        unsafe {
-            self.stream.program.run(
-                Pass::Stage(stage.stage),
-                &self.planes,
-                &widened(&span, self.stream.program.width()),
-            )
-        };
-        for write in &stage.writes {
-            self.hold(write, &span, index);
-            if let Some(version) = write.version {
-                let version = &self.stream.pipeline.versions[version];
-                self.fill(write, version, &span, index);
-                self.beyond(write, version, index);
-            }
-            if write.last && write.version.is_some() {
-                self.copy_out(write, index);
+        unsafe { self.stream.program.run(Pass::Stage(stage.stage), &self.planes, &rows, indices.clone().count()) };
+        for index in indices {
+            let span = region.with(self.first, index, index + 1);
+            for write in &stage.writes {
+                self.hold(write, &span, index);
+                if let Some(version) = write.version {
+                    let version = &self.stream.pipeline.versions[version];
+                    self.fill(write, version, &span, index);
+                    self.beyond(write, version, index);
+                }
+                if write.last && write.version.is_some() {
+                    self.copy_out(write, index);
+                }
             }
         }
     }
 
     /// Address of cell 0 of plane `index` of what `read` reads.
     fn source(&self, read: &Read, index: isize) -> (*const T, [isize; AXES]) {
-        let base = &self.stream.addresses.0[read.slot];
         match read.source {
-            Source::Field => (base.now.wrapping_offset(index * base.stride[self.first]), base.stride),
+            Source::Field => {
+                let index = self.stream.edges.repeated(self.first, index);
+                let (address, stride) = self.stream.addresses.plane(read.slot, self.first, index);
+                (address.cast_const(), stride)
+            }
             Source::Version(version) => {
                 let at = self.place(version, index).cast_signed() + self.plane.zero();
                 (self.rings.as_ptr().wrapping_offset(at), self.plane.stride)
@@ -203,9 +221,9 @@ impl<T: Real> Run<'_, '_, T> {
         let found = &self.stream.pipeline.versions[version];
         let [low, high] = self.stream.edges.ends(self.first);
         let reach = found.reach[self.first];
-        let number = if index < low && self.stream.edges.beyond(self.first, Side::Low).is_some() {
+        let number = if index < low && !self.stream.edges.open(self.first, Side::Low) {
             found.depth + (low - 1 - index).cast_unsigned()
-        } else if index > high && self.stream.edges.beyond(self.first, Side::High).is_some() {
+        } else if index > high && !self.stream.edges.open(self.first, Side::High) {
             found.depth + reach + (index - high - 1).cast_unsigned()
         } else {
             index.rem_euclid(found.depth.cast_signed()).cast_unsigned()
@@ -223,10 +241,10 @@ impl<T: Real> Run<'_, '_, T> {
                 if !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
-                let base = &self.stream.addresses.0[held];
-                let from = base.now.wrapping_offset(index * base.stride[self.first]).cast_const();
-                let (to, stride) = self.target(write, index);
-                self.copy((from, base.stride), (to, stride), &span.with(axis, at, at + 1));
+                let repeated = self.stream.edges.repeated(self.first, index);
+                let (from, from_stride) = self.stream.addresses.plane(held, self.first, repeated);
+                let to = self.target(write, index);
+                self.copy((from.cast_const(), from_stride), to, &span.with(axis, at, at + 1));
             }
         }
     }
@@ -235,35 +253,9 @@ impl<T: Real> Run<'_, '_, T> {
     #[expect(unsafe_code, reason = "rows are addressed in rings")]
     fn fill(&mut self, write: &Write, version: &Version, span: &Span, index: isize) {
         let field = &self.stream.declaration.fields[write.slot];
-        let mut across = *span;
-        for axis in self.first + 1..AXES {
-            for side in Side::BOTH {
-                let end = self.stream.edges.ends(axis)[side as usize];
-                let inside = match side {
-                    Side::Low => across.low[axis] == end,
-                    Side::High => across.high[axis] == end + 1,
-                };
-                if !inside || self.stream.edges.beyond(axis, side).is_none() {
-                    continue;
-                }
-                for cells in 0..version.reach[axis].cast_signed() {
-                    let (from, to, negate) = self.stream.edges.image(axis, side, field, cells);
-                    let (address, stride) = self.target(write, index);
-                    let target = across.with(axis, to, to + 1);
-                    let shift = (from - to) * stride[axis];
-                    // SAFETY: the ring's plane holds the region and what is read beyond it, and is this thread's own.
-                    unsafe {
-                        let from = address.wrapping_offset(shift).cast_const();
-                        copy_rows((from, stride), (address, stride), (self.first, &target), negate);
-                    }
-                }
-                let deep = version.reach[axis].cast_signed();
-                match side {
-                    Side::Low => across.low[axis] -= deep,
-                    Side::High => across.high[axis] += deep,
-                }
-            }
-        }
+        let plane = self.target(write, index);
+        // SAFETY: the ring's plane holds the region and what is read beyond it, and is this thread's own.
+        unsafe { self.stream.edges.fill_plane(plane, field, span, &version.reach, Sides::Closed) };
     }
 
     /// Copies plane `index` of a version to the planes beyond a boundary that repeat it.
@@ -272,7 +264,7 @@ impl<T: Real> Run<'_, '_, T> {
         let field = &self.stream.declaration.fields[version.slot];
         let len = self.plane.len;
         for side in Side::BOTH {
-            if self.stream.edges.beyond(self.first, side).is_none() {
+            if self.stream.edges.open(self.first, side) {
                 continue;
             }
             for cells in 0..version.reach[self.first].cast_signed() {
@@ -304,33 +296,6 @@ impl<T: Real> Run<'_, '_, T> {
     #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
     fn copy(&self, from: (*const T, [isize; AXES]), to: (*mut T, [isize; AXES]), span: &Span) {
         // SAFETY: rings and fields hold the span; the target is this thread's own ring or the tile's box of a second level.
-        unsafe { copy_rows(from, to, (self.first, span), false) }
+        unsafe { copy_rows(from, to, (self.first, span), false) };
     }
-}
-
-/// Copies the rows of `span`, all in one plane, with opposite sign if `negate`.
-///
-/// # Safety
-///
-/// Both addresses are of cell 0 of a plane that holds the span, and nobody else touches the target.
-#[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
-unsafe fn copy_rows<T: Real>(
-    (from, from_stride): (*const T, [isize; AXES]),
-    (to, to_stride): (*mut T, [isize; AXES]),
-    (first, span): (usize, &Span),
-    negate: bool,
-) {
-    let width = span.extent(3).cast_signed();
-    span.each_row(|row| {
-        // A plane's address is that of its cell 0, so its own index does not count.
-        let at = |stride: &[isize; AXES]| (first + 1..AXES).map(|axis| row[axis] * stride[axis]).sum::<isize>();
-        let (from, to) = (from.wrapping_offset(at(&from_stride)), to.wrapping_offset(at(&to_stride)));
-        for x in 0..width {
-            // SAFETY: passed on.
-            unsafe {
-                let value = *from.offset(x);
-                *to.offset(x) = if negate { -value } else { value };
-            }
-        }
-    });
 }

@@ -1,0 +1,95 @@
+//! Rows of one plane copied within a field or a ring: what lies beyond the sides across a plane's own axes.
+//!
+//! Input: addresses of cell 0 of planes. Output: rows copied, cells beyond sides filled.
+
+use ringfort_kernels::{Field, Real};
+
+use super::boundary::{Edges, Sides};
+use crate::field::Span;
+use crate::grid::{AXES, Side};
+
+impl Edges {
+    /// Fills `depth` cells beyond the sides `which` of all axes but the first, for the cells of `span`, all in one plane
+    /// whose cell 0 is at `address`, and the corners.
+    ///
+    /// # Safety
+    ///
+    /// The plane holds the span, what is filled, and what that repeats; nobody else touches it.
+    #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
+    pub(super) unsafe fn fill_plane<T: Real>(
+        &self,
+        (address, stride): (*mut T, [isize; AXES]),
+        field: &Field,
+        span: &Span,
+        depth: &[usize; AXES],
+        which: Sides,
+    ) {
+        let first = self.first();
+        let mut across = *span;
+        for axis in first + 1..AXES {
+            let [low, high] = self.ends(axis);
+            let touched = [across.low[axis] <= low, across.high[axis] > high];
+            let images = Side::BOTH.into_iter().filter(|&side| touched[side as usize] && self.fills(axis, side, which));
+            let images = images.flat_map(|side| (0..depth[axis].cast_signed()).map(move |cells| (side, cells)));
+            let images = images.map(|(side, cells)| self.image(axis, side, field, cells));
+            if axis == AXES - 1 {
+                let images: Vec<_> = images.collect();
+                if images.is_empty() {
+                    continue;
+                }
+                across.with(axis, 0, 1).each_row(|row| {
+                    let at = (first + 1..axis).map(|axis| row[axis] * stride[axis]).sum::<isize>();
+                    let row = address.wrapping_offset(at);
+                    for &(from, to, negate) in &images {
+                        // SAFETY: passed on.
+                        unsafe {
+                            let value = *row.offset(from);
+                            *row.offset(to) = if negate { -value } else { value };
+                        }
+                    }
+                });
+                continue;
+            }
+            for (from, to, negate) in images {
+                let from = address.wrapping_offset((from - to) * stride[axis]).cast_const();
+                let target = across.with(axis, to, to + 1);
+                // SAFETY: passed on.
+                unsafe { copy_rows((from, stride), (address, stride), (first, &target), negate) };
+            }
+            let deep = depth[axis].cast_signed();
+            if touched[0] && self.fills(axis, Side::Low, which) {
+                across.low[axis] = across.low[axis].min(low - deep);
+            }
+            if touched[1] && self.fills(axis, Side::High, which) {
+                across.high[axis] = across.high[axis].max(high + 1 + deep);
+            }
+        }
+    }
+}
+
+/// Copies the rows of `span`, all in one plane, with opposite sign if `negate`.
+///
+/// # Safety
+///
+/// Both addresses are of cell 0 of a plane that holds the span, and nobody else touches the target.
+#[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
+pub(super) unsafe fn copy_rows<T: Real>(
+    (from, from_stride): (*const T, [isize; AXES]),
+    (to, to_stride): (*mut T, [isize; AXES]),
+    (first, span): (usize, &Span),
+    negate: bool,
+) {
+    let width = span.extent(3).cast_signed();
+    span.each_row(|row| {
+        // A plane's address is that of its cell 0, so its own index does not count.
+        let at = |stride: &[isize; AXES]| (first + 1..AXES).map(|axis| row[axis] * stride[axis]).sum::<isize>();
+        let (from, to) = (from.wrapping_offset(at(&from_stride)), to.wrapping_offset(at(&to_stride)));
+        if negate {
+            // SAFETY: passed on.
+            (0..width).for_each(|x| unsafe { *to.offset(x) = -*from.offset(x) });
+        } else {
+            // SAFETY: passed on.
+            unsafe { std::ptr::copy(from, to, width.cast_unsigned()) };
+        }
+    });
+}

@@ -1,0 +1,68 @@
+//! Arrays of values in memory of their own: zeros, aligned to cache lines, in huge pages where the system has them.
+//!
+//! Input: a length. Output: a slice. Invariant: memory is given by the system page by page as it is first written, so it lies
+//! near the thread that writes it first.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use memmap2::MmapMut;
+use ringfort_kernels::Real;
+
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// An array of zeros at first.
+#[derive(Debug)]
+pub(crate) struct Values<T> {
+    map: MmapMut,
+    /// Bytes before the first value.
+    before: usize,
+    len: usize,
+    values: PhantomData<T>,
+}
+
+impl<T: Real> Values<T> {
+    /// `len` zeros.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no such memory, as any allocation does.
+    pub(crate) fn zeros(len: usize) -> Self {
+        let bytes = len * T::BYTES;
+        let huge = bytes >= HUGE;
+        let map = MmapMut::map_anon(bytes.max(1) + if huge { HUGE } else { 0 });
+        let map = map.unwrap_or_else(|error| panic!("no memory for {bytes} bytes: {error}"));
+        let before = if huge { map.as_ptr().align_offset(HUGE) } else { 0 };
+        #[cfg(target_os = "linux")]
+        if huge {
+            // Without huge pages it is slower, and that is all.
+            let _refused = map.advise(memmap2::Advice::HugePage);
+        }
+        debug_assert!(map.as_ptr().wrapping_add(before).align_offset(LINE) == 0, "a map begins at a page");
+        Self { map, before, len, values: PhantomData }
+    }
+}
+
+impl<T: Real> Deref for Values<T> {
+    type Target = [T];
+
+    #[expect(unsafe_code, reason = "bytes of a map seen as values")]
+    fn deref(&self) -> &[T] {
+        let first = self.map.as_ptr().wrapping_add(self.before).cast();
+        // SAFETY: the map holds `len` values past `before`, aligned, and is borrowed; any bytes are a value of `f32` or `f64`,
+        // the only types that are `Real`.
+        unsafe { std::slice::from_raw_parts(first, self.len) }
+    }
+}
+
+impl<T: Real> DerefMut for Values<T> {
+    #[expect(unsafe_code, reason = "bytes of a map seen as values")]
+    fn deref_mut(&mut self) -> &mut [T] {
+        let first = self.map.as_mut_ptr().wrapping_add(self.before).cast();
+        // SAFETY: as for `deref`, and borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(first, self.len) }
+    }
+}
