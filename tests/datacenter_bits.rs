@@ -7,7 +7,7 @@ mod common;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use common::jobs::{BEYOND, LIBRARY, Variant, text, variants, waters};
+use common::jobs::{BEYOND, LIBRARY, Variant, particular, text, variants};
 use common::layouts::{Bits, Case, Layout, all_parts};
 use ringfort::advance::library::Precise;
 use ringfort::datacenter::compute::{Computed, Task, Threads};
@@ -146,8 +146,7 @@ fn blocks_from_bytes_have_the_bits_of_the_reference() {
     let mut rng = Rng::new(20_261_123);
     let mut runs = [0; 13];
     for points in [&[40][..], &[13], &[11, 14], &[6, 25], &[5, 7, 13], &[4, 6, 9]] {
-        let water = if points.len() == 2 { waters() } else { Vec::new() };
-        for variant in variants().into_iter().chain(water) {
+        for variant in variants().into_iter().chain(particular(points.len())) {
             for _ in 0..2 {
                 let beyond: Vec<&str> = points
                     .iter()

@@ -100,6 +100,11 @@ fn relay_on_all_pairs_of_rank_counts() {
 }
 
 #[test]
+fn gray_scott_on_all_pairs_of_rank_counts() {
+    chains::<f32>(Variant::GrayScott, "f32");
+}
+
+#[test]
 fn water_on_all_pairs_of_rank_counts() {
     chains::<f64>(Variant::Water { degrees: false, surface: true }, "f64");
 }

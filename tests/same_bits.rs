@@ -172,37 +172,59 @@ fn water() {
     tally.print("water on two axes, all pairs of boundaries", 2_000);
 }
 
+#[test]
+fn gray_scott() {
+    let mut tally = Tally::default();
+    for (at, points) in [[1, 5], [4, 17], [12, 33]].into_iter().enumerate() {
+        for (low, first) in BEYOND.into_iter().enumerate() {
+            for (high, last) in BEYOND.into_iter().enumerate() {
+                let turn = at + 3 * low + high;
+                tally.job((&points, &[first, last]), Variant::GrayScott, (low + high) % 2 == 0, &[1 + turn % 5]);
+            }
+        }
+    }
+    tally.print("Gray and Scott on two axes, all pairs of boundaries", 3_000);
+    let three = every_choice(&[&[3, 4, 17], &[5, 6, 3]], 3, |_, _| Variant::GrayScott);
+    three.print("Gray and Scott on three axes, all choices of boundaries", 2_000);
+}
+
 /// Every choice of what lies beyond each of `axes` axes.
 fn choices(axes: usize) -> impl Iterator<Item = Vec<&'static str>> {
     let axis = |at: usize, turn: usize| BEYOND[turn / BEYOND.len().pow(at as u32) % BEYOND.len()];
     (0..BEYOND.len().pow(axes as u32)).map(move |turn| (0..axes).map(|at| axis(at, turn)).collect())
 }
 
-/// Every choice of boundaries, each alone and on `cuts` cuts; cuts, sizes, variants, precisions and depths take turns.
-fn every_choice(sizes: &[&[usize]], cuts: usize) -> Tally {
+/// Every choice of boundaries, each alone and on `cuts` cuts; cuts, sizes, precisions and depths take turns. `variant` gives the
+/// variant by turn and by the sum of the turn's digits: the kind of boundary, summed over the axes.
+fn every_choice(sizes: &[&[usize]], cuts: usize, variant: impl Fn(usize, usize) -> Variant) -> Tally {
     let mut tally = Tally::default();
     let axes = sizes[0].len();
     let all = all_parts(axes, 8);
     let mut others = all[1..].iter().cycle();
     for (turn, beyond) in choices(axes).enumerate() {
         let some: Vec<_> = all[..1].iter().chain(others.by_ref().take(cuts)).cloned().collect();
-        // By the sum of its digits: every boundary of every axis meets both kernels, whatever the other axes have.
         let digits: usize = (0..axes).map(|at| turn / 10_usize.pow(at as u32) % 10).sum();
-        let variant = one_of_each(turn / 2)[digits % 2];
+        let variant = variant(turn, digits);
         let points = sizes[turn / 4 % sizes.len()];
         tally.some((points, &beyond), (variant, turn / 3 % 2 == 0), &some, &[1 + turn / 7 % 5]);
     }
     tally
 }
 
+/// Every boundary of every axis meets both kernels, whatever the other axes have.
+fn either(turn: usize, digits: usize) -> Variant {
+    one_of_each(turn / 2)[digits % 2]
+}
+
 #[test]
 fn three_axes() {
-    every_choice(&[&[3, 4, 17], &[5, 6, 3], &[10, 2, 9]], 11).print("three axes, all choices of boundaries", 5_000);
+    every_choice(&[&[3, 4, 17], &[5, 6, 3], &[10, 2, 9]], 11, either)
+        .print("three axes, all choices of boundaries", 5_000);
 }
 
 #[test]
 fn four_axes() {
-    every_choice(&[&[2, 3, 4, 5], &[6, 1, 2, 7], &[2, 5, 3, 4]], 1)
+    every_choice(&[&[2, 3, 4, 5], &[6, 1, 2, 7], &[2, 5, 3, 4]], 1, either)
         .print("four axes, all choices of boundaries", 10_000);
 }
 
@@ -212,8 +234,9 @@ fn rows_and_threads() {
     let sets = instruction_sets();
     let mut runs = 0;
     for points in (1..=40).chain([1100]) {
-        for variant in variants() {
+        for variant in variants().into_iter().chain([Variant::GrayScott]) {
             let (points, beyond): (&[usize], &[&str]) = match points {
+                1100 if variant == Variant::GrayScott => (&[2, 1100], &["\"wall\"", "\"open\""]),
                 1100 => (&[1100], &["\"open\""]),
                 _ if points < 3 => (&[5, points], &["\"periodic\"", "\"wall\""]),
                 _ => (&[5, points], &["\"fixed\"", "\"periodic\""]),
@@ -238,7 +261,7 @@ fn rows_and_threads() {
 #[test]
 fn courant_numbers_give_one_time_step() {
     let mut runs = 0;
-    for variant in variants() {
+    for variant in variants().into_iter().chain([Variant::GrayScott]) {
         let courant = text(&[6, 15], &[BEYOND[4], BEYOND[0]], variant, "f64", 5).replace("dt = 0.1", "courant = 0.4");
         let courant = courant.replace("name = \"relay\"", "name = \"steady-relay\"");
         let job = jobs::parse(&courant);

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod declare;
+pub mod gray_scott;
 pub mod heat;
 mod lane;
 pub mod shallow_water;
@@ -14,6 +15,7 @@ mod stencil;
 pub use declare::{
     Catalog, Declaration, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value,
 };
+pub use gray_scott::GrayScott;
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};
 pub use shallow_water::ShallowWater;

@@ -1,8 +1,8 @@
-//! Small jobs of both kernels, with values that differ at every point.
+//! Small jobs of all kernels, with values that differ at every point.
 
 use std::path::Path;
 
-use ringfort::advance::library::{AnyKernel, HEAT, Library, SHALLOW_WATER};
+use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, SHALLOW_WATER};
 use ringfort::job::Job;
 
 use super::relay::Relay;
@@ -11,7 +11,7 @@ static RELAY: &dyn AnyKernel = &Relay { steady: false };
 static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
 
 /// The kernels that tests run.
-pub static LIBRARY: Library = Library::new(&[&HEAT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
+pub static LIBRARY: Library = Library::new(&[&HEAT, &GRAY_SCOTT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -44,12 +44,23 @@ pub enum Variant {
     Relay { varying: bool, start: bool },
     /// On a plane or on a sphere; depth is given, or the surface, which leaves some land dry. On two axes only.
     Water { degrees: bool, surface: bool },
+    /// On two or three axes only.
+    GrayScott,
 }
 
 /// All variants of `shallow-water`.
 pub fn waters() -> Vec<Variant> {
     let water = |degrees, surface| Variant::Water { degrees, surface };
     vec![water(false, true), water(true, false), water(true, true), water(false, false)]
+}
+
+/// All variants of the kernels that run on `axes` axes but not on any number.
+pub fn particular(axes: usize) -> Vec<Variant> {
+    match axes {
+        2 => [waters(), vec![Variant::GrayScott]].concat(),
+        3 => vec![Variant::GrayScott],
+        _ => Vec::new(),
+    }
 }
 
 /// All variants of the kernels that run on any number of axes.
@@ -71,7 +82,7 @@ impl Variant {
     pub fn radius(self, last: bool) -> usize {
         match self {
             Variant::Relay { .. } if last => 3,
-            Variant::Heat { .. } | Variant::Relay { .. } => 1,
+            Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott => 1,
             Variant::Water { .. } => 4,
         }
     }
@@ -84,6 +95,7 @@ impl Variant {
     fn parameters(self) -> &'static str {
         match self {
             Variant::Water { .. } => "gravity = 0.5\nmanning = 0.1\ncoriolis = 0.3\nradius = 57.3\n",
+            Variant::GrayScott => "du = 0.7\ndv = 0.4\nfeed = 0.3\nkill = 0.1\n",
             Variant::Heat { .. } | Variant::Relay { .. } => "",
         }
     }
@@ -126,6 +138,11 @@ impl Variant {
                     }
                 };
                 ("shallow-water", format!("bed = {}\n{water}", wave(0.0, 0.4, 2.1)))
+            }
+            // Some of v is below what becomes zero, some above.
+            Variant::GrayScott => {
+                let v = format!("step(sin({phase}) - 0.5)*(0.3 + 0.2*sin({phase})) + 2e-30*abs(cos({phase}))");
+                ("gray-scott", format!("u = {}\nv = {{ formula = \"{v}\" }}\n", wave(0.6, 0.3, 0.8)))
             }
         }
     }

@@ -10,7 +10,7 @@ use ringfort::job::{Job, Precision};
 use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
-use ringfort_kernels::{Declaration, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater};
+use ringfort_kernels::{Declaration, GrayScott, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater};
 
 use super::jobs;
 use super::reference::{Global, Reference};
@@ -75,6 +75,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
     };
     match job.declaration.name {
         "heat" => Heat.build(&job.setup, reference).unwrap(),
+        "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
         "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
         name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
     }
@@ -169,13 +170,18 @@ fn walk<T: Bits>(
 
 /// Time step, and the first component of the whole grid after each round of `job`, the start included.
 pub fn history<T: Bits>(job: &Job, layout: &Layout) -> (f64, Vec<Vec<T>>) {
+    states(job, 0, layout)
+}
+
+/// Time step, and component `slot` of the whole grid after each round of `job`, the start included.
+pub fn states<T: Bits>(job: &Job, slot: usize, layout: &Layout) -> (f64, Vec<Vec<T>>) {
     let shape = shape::<T>(job, layout).unwrap();
     let steps = usize::try_from(job.time.steps).unwrap();
     let parts = on_ranks(layout.ranks(), |peers| {
         let (mut dt, mut seen) = (0.0, Vec::new());
         walk::<T>(job, (&shape, layout), steps, peers, |session, _| {
             dt = session.dt;
-            seen.push(session.own(0));
+            seen.push(session.own(slot));
         });
         (dt, seen)
     });
