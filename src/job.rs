@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use ringfort_kernels::{Declaration, KernelError, Real, Setup, Value};
+use ringfort_kernels::{Declaration, FAR, KernelError, Real, Setup, Value};
 
 use crate::grid::{AXES, Grid, Region, Units};
 
@@ -129,6 +129,8 @@ pub enum Source {
     Checkpoint(Box<stored::Stored>),
     /// A function of latitude and the spacing along it, of the kernel's own.
     Latitude(fn(f64, f64) -> f64),
+    /// Distance in cells from the nearest side that is not periodic.
+    Depth,
 }
 
 /// The time axis.
@@ -243,7 +245,14 @@ impl Job {
         let parameters = parameters::read(&document, &file.kernel, &declaration)?;
         let precision = file.kernel.precision.unwrap_or_default().into();
         let folder = path.parent().unwrap_or(Path::new(""));
-        let reader = fields::Reader { document: &document, declaration: &declaration, grid: &grid, folder, precision };
+        let reader = fields::Reader {
+            document: &document,
+            declaration: &declaration,
+            grid: &grid,
+            folder,
+            precision,
+            parameters: &parameters,
+        };
         let sources = reader.sources(&file.fields)?;
         let inflows = inflow::inflows(&document, &file.inflow, (&grid, folder), &declaration)?;
         let time = schedule::time(&document, &file.time, &declaration)?;
@@ -362,6 +371,12 @@ fn setup(grid: &Grid, time: &Time, parameters: BTreeMap<String, Value>, sources:
     }
 }
 
+/// `count` as a number.
+#[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
+fn whole(count: usize) -> f64 {
+    count as f64
+}
+
 impl Source {
     /// Writes the values at the cells of `region` to `out`, in memory order, each rounded once to `T`.
     ///
@@ -388,6 +403,15 @@ impl Source {
                 for ([_, _, latitude], cells) in region.rows().zip(out.chunks_exact_mut(width)) {
                     let at = grid.coordinate(AXES - 2, latitude);
                     cells.fill(T::of(value(at, grid.spacing[AXES - 2])));
+                }
+                Ok(())
+            }
+            Source::Depth => {
+                let width = region.extent[AXES - 1].max(1);
+                for ([w, z, y], cells) in region.rows().zip(out.chunks_exact_mut(width)) {
+                    for (x, value) in (region.start[AXES - 1]..).zip(cells) {
+                        *value = T::of(grid.depth([w, z, y, x]).map_or(FAR, whole));
+                    }
                 }
                 Ok(())
             }

@@ -53,8 +53,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// N ranks to step N, M ranks to step N + M, a third number of ranks to the end: for all N and M up to 8.
 fn chains<T: Bits>(variant: Variant, precision: &str) {
-    // Seven or five parts of the slow axis are each as deep as water reaches.
-    let points = if matches!(variant, Variant::Water { .. }) { [35, 12] } else { [21, 12] };
+    // Seven or five parts of the slow axis are each as deep as water reaches, and waves.
+    let points = if matches!(variant, Variant::Water { .. } | Variant::Wave { .. }) { [35, 12] } else { [21, 12] };
     let mut job = text(&points, &["[\"fixed\", \"open\"]", "\"periodic\""], variant, precision, LAST);
     // Slow enough for the relay, whose bound falls as it grows.
     job = job.replace("dt = 0.1", "dt = 0.03");
@@ -102,6 +102,12 @@ fn relay_on_all_pairs_of_rank_counts() {
 #[test]
 fn gray_scott_on_all_pairs_of_rank_counts() {
     chains::<f32>(Variant::GrayScott, "f32");
+}
+
+#[test]
+fn wave_on_all_pairs_of_rank_counts() {
+    let wave = Variant::Wave { order: 4, varying: true, before: false, sponge: true, even: false };
+    chains::<f64>(wave, "f64");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, Variant, text, variants, waters};
+use common::jobs::{self, BEYOND, Variant, text, variants, waters, waves};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -188,6 +188,32 @@ fn gray_scott() {
     three.print("Gray and Scott on three axes, all choices of boundaries", 2_000);
 }
 
+#[test]
+fn wave() {
+    let mut tally = Tally::default();
+    let all = waves();
+    for points in [1, 2, 3, 5, 17, 33] {
+        for (turn, beyond) in BEYOND.into_iter().enumerate() {
+            for (at, &variant) in all.iter().enumerate() {
+                tally.job((&[points], &[beyond]), variant, (turn + at) % 2 == 0, &[1 + (turn + at) % 5]);
+            }
+        }
+    }
+    tally.print("waves on one axis, everything", 5_000);
+    let mut tally = Tally::default();
+    for (at, points) in [[1, 5], [9, 20], [14, 33]].into_iter().enumerate() {
+        for (low, first) in BEYOND.into_iter().enumerate() {
+            for (high, last) in BEYOND.into_iter().enumerate() {
+                let turn = 100 * at + 10 * low + high;
+                tally.job((&points, &[first, last]), all[turn % 48], turn / 2 % 2 == 0, &[1 + turn % 5]);
+            }
+        }
+    }
+    tally.print("waves on two axes, all pairs of boundaries", 2_000);
+    let three = every_choice(&[&[3, 4, 17], &[9, 6, 5], &[13, 8, 4]], 5, |turn, _| waves()[turn % 48]);
+    three.print("waves on three axes, all choices of boundaries", 2_000);
+}
+
 /// Every choice of what lies beyond each of `axes` axes.
 fn choices(axes: usize) -> impl Iterator<Item = Vec<&'static str>> {
     let axis = |at: usize, turn: usize| BEYOND[turn / BEYOND.len().pow(at as u32) % BEYOND.len()];
@@ -234,11 +260,11 @@ fn rows_and_threads() {
     let sets = instruction_sets();
     let mut runs = 0;
     for points in (1..=40).chain([1100]) {
-        for variant in variants().into_iter().chain([Variant::GrayScott]) {
+        for variant in variants().into_iter().chain([Variant::GrayScott]).chain(waves().into_iter().step_by(5)) {
             let (points, beyond): (&[usize], &[&str]) = match points {
                 1100 if variant == Variant::GrayScott => (&[2, 1100], &["\"wall\"", "\"open\""]),
                 1100 => (&[1100], &["\"open\""]),
-                _ if points < 3 => (&[5, points], &["\"periodic\"", "\"wall\""]),
+                _ if points < variant.radius(true).max(3) => (&[5, points], &["\"periodic\"", "\"wall\""]),
                 _ => (&[5, points], &["\"fixed\"", "\"periodic\""]),
             };
             let wide = Case::<f64>::new(&text(points, beyond, variant, "f64", 2));
@@ -261,7 +287,7 @@ fn rows_and_threads() {
 #[test]
 fn courant_numbers_give_one_time_step() {
     let mut runs = 0;
-    for variant in variants().into_iter().chain([Variant::GrayScott]) {
+    for variant in variants().into_iter().chain([Variant::GrayScott]).chain(waves().into_iter().step_by(5)) {
         let courant = text(&[6, 15], &[BEYOND[4], BEYOND[0]], variant, "f64", 5).replace("dt = 0.1", "courant = 0.4");
         let courant = courant.replace("name = \"relay\"", "name = \"steady-relay\"");
         let job = jobs::parse(&courant);

@@ -46,6 +46,14 @@ impl Declaration {
     pub fn of_role(&self, role: Role) -> impl Iterator<Item = (usize, &Field)> {
         self.fields.iter().enumerate().filter(move |(_, field)| field.role == role)
     }
+
+    /// True if [`crate::Stencil::start`] makes components, fields being given as `given` says: from start fields, or those that
+    /// are left out.
+    #[must_use]
+    pub fn starts(&self, given: &[Given]) -> bool {
+        let start = self.of_role(Role::Start).any(|(slot, _)| given[slot] != Given::Absent);
+        start || self.of_role(Role::Component).any(|(slot, _)| given[slot] == Given::Absent)
+    }
 }
 
 /// A number, word or list in `[kernel]`.
@@ -73,6 +81,18 @@ pub enum ParameterKind {
         /// Largest value.
         most: f64,
     },
+    /// One of some numbers.
+    Choice {
+        /// Value where the job gives none.
+        default: f64,
+        /// Allowed numbers.
+        choices: &'static [f64],
+    },
+    /// A table of numbers, which may be left out.
+    Group {
+        /// Its keys, all of [`ParameterKind::Number`].
+        entries: Vec<Parameter>,
+    },
     /// One of some words.
     Word {
         /// Value where the job gives none.
@@ -92,8 +112,10 @@ pub enum ParameterKind {
 /// Value of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Of a [`ParameterKind::Number`].
+    /// Of a [`ParameterKind::Number`] or [`ParameterKind::Choice`].
     Number(f64),
+    /// Of a [`ParameterKind::Group`]: by key, defaults filled in; `None` where the job leaves it out.
+    Group(Option<BTreeMap<String, f64>>),
     /// Of a [`ParameterKind::Word`].
     Word(String),
     /// Of a [`ParameterKind::List`].
@@ -115,7 +137,8 @@ pub struct Field {
     pub role: Role,
     /// Value where a job gives none; `None`: required, unless the role makes it optional.
     pub default: Option<f64>,
-    /// True if the job may leave it out without a default (the kernel then leaves out the term).
+    /// True if the job may leave it out without a default: the kernel then leaves out the term, or computes the component at
+    /// the start.
     pub optional: bool,
     /// Least value that makes sense; less is an error in the job's input.
     pub least: f64,
@@ -128,6 +151,10 @@ pub struct Field {
     /// For coefficients that no job gives: on grids in degrees the value is this function of latitude and spacing along it,
     /// both in degrees; on grids in metres the field is absent.
     pub of_latitude: Option<fn(f64, f64) -> f64>,
+    /// For coefficients that no job gives: where the job gives the group of parameters of this name, the value is the distance
+    /// in cells from the nearest side that is not periodic (0 in the outermost cell, [`FAR`] where there is no such side); else
+    /// the field is absent.
+    pub of_sides: Option<&'static str>,
     /// True if a job may give its value beyond open sides as a function of time, of which [`crate::Stencil::inflow`] makes
     /// components.
     pub inflow: bool,
@@ -150,6 +177,7 @@ impl Field {
             stands_for: None,
             half: [false; 4],
             of_latitude: None,
+            of_sides: None,
             inflow: false,
         }
     }
@@ -178,6 +206,18 @@ impl Field {
         Self { of_latitude: Some(value), ..self }
     }
 
+    /// The same, the distance in cells from the nearest side that is not periodic where the job gives `group`.
+    #[must_use]
+    pub fn of_sides(self, group: &'static str) -> Self {
+        Self { of_sides: Some(group), ..self }
+    }
+
+    /// True if its place alone decides its value: no job gives it, nobody looks at it.
+    #[must_use]
+    pub fn of_place(&self) -> bool {
+        self.of_latitude.is_some() || self.of_sides.is_some()
+    }
+
     /// The same, which may flow in through open sides.
     #[must_use]
     pub fn inflow(self) -> Self {
@@ -191,6 +231,9 @@ impl Field {
         self
     }
 }
+
+/// Distance in cells where there is no side to be distant from; a whole number in either precision.
+pub const FAR: f64 = 4_294_967_296.0;
 
 /// What the engine does with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,6 +307,19 @@ impl Setup {
         match self.parameters.get(name) {
             Some(Value::Number(value)) => *value,
             other => panic!("kernel asks for number parameter {name}, declared is {other:?}"),
+        }
+    }
+
+    /// Numbers of the group `name` by key, if the job gives it.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel did not declare it as a group: a kernel's own mistake.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&BTreeMap<String, f64>> {
+        match self.parameters.get(name) {
+            Some(Value::Group(values)) => values.as_ref(),
+            other => panic!("kernel asks for the group of parameters {name}, declared is {other:?}"),
         }
     }
 }

@@ -57,7 +57,8 @@ pub trait Stencil<const AXES: usize>: Send + Sync + 'static {
         let _ = cell;
     }
 
-    /// Components from the fields of role [`crate::Role::Start`] that a job gives instead, computed once. Own point only.
+    /// Components that the job does not give, computed once: from the fields of role [`crate::Role::Start`] that it gives
+    /// instead (own point only), or from components that it gives. See [`Declaration::starts`].
     fn start<L: Lane>(&self, cell: &mut impl Cell<L, AXES>) {
         let _ = cell;
     }

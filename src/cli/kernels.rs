@@ -71,12 +71,22 @@ fn show(declaration: &Declaration, axes: usize) -> String {
         let _ = writeln!(text, "{:9} {dt} where the job gives none", "dt");
     }
     text.push_str("\nparameters, in [kernel]:\n");
-    let parameters: Vec<_> = declaration.parameters.iter().map(parameter).collect();
+    let parameters: Vec<_> = declaration.parameters.iter().flat_map(with_entries).collect();
     text.push_str(&table(&parameters));
     text.push_str("\nfields:\n");
     let fields: Vec<_> = declaration.fields.iter().filter(|field| shown(field)).map(field).collect();
     text.push_str(&table(&fields));
     text
+}
+
+/// The row of `given`, and those of the keys of a group.
+fn with_entries(given: &Parameter) -> Vec<[String; 4]> {
+    let entries = if let ParameterKind::Group { entries } = &given.kind { entries.as_slice() } else { &[] };
+    let below = entries
+        .iter()
+        .map(parameter)
+        .map(|[key, unit, kind, about]| [format!("{}.{key}", given.name), unit, kind, about]);
+    std::iter::once(parameter(given)).chain(below).collect()
 }
 
 /// Name, unit, default and range, meaning.
@@ -90,6 +100,14 @@ fn parameter(parameter: &Parameter) -> [String; 4] {
                 (false, true) => format!("{default}, at most {most}"),
                 (false, false) => default,
             }
+        }
+        ParameterKind::Choice { default, choices } => {
+            let choices: Vec<String> = choices.iter().map(f64::to_string).collect();
+            format!("default {default}, one of {}", choices.join(", "))
+        }
+        ParameterKind::Group { entries } => {
+            let keys: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
+            format!("table of {}; left out: none", keys.join(", "))
         }
         ParameterKind::Word { default, choices } => format!("default \"{default}\", one of {}", choices.join(", ")),
         ParameterKind::List { default, len } => format!("default {default:?}, {len} numbers"),
@@ -118,7 +136,7 @@ fn field(field: &Field) -> [String; 4] {
 }
 
 fn shown(field: &Field) -> bool {
-    !matches!(field.role, Role::Prepared | Role::Scratch) && field.of_latitude.is_none()
+    !matches!(field.role, Role::Prepared | Role::Scratch) && !field.of_place()
 }
 
 /// Rows in columns, or `none`.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringfort_kernels::{Given, Role};
+use ringfort_kernels::Role;
 
 use self::shell::{Shell, slabs};
 use super::room::Room;
@@ -25,7 +25,7 @@ use crate::job::Job;
 use crate::observe::scan;
 use crate::run::around::{Beyond, around};
 use crate::run::bound;
-use crate::run::inputs::{load, load_around};
+use crate::run::inputs::{load, load_around, load_start};
 
 pub use self::shell::shell_cells;
 
@@ -119,11 +119,7 @@ impl<T: Precise> Part<T> {
     /// A usage error if an input is refused.
     pub fn begin(&mut self) -> Result<(), Failure> {
         let job = &self.whole.job;
-        load(job, &self.block, &mut self.fields, &[Role::Component, Role::Start])?;
-        if job.declaration.of_role(Role::Start).any(|(slot, _)| job.setup.given[slot] != Given::Absent) {
-            self.engine.once(&mut self.fields, Pass::Start);
-        }
-        Ok(())
+        load_start(job, &self.block, &self.engine, &mut self.fields)
     }
 
     /// Takes a state.

@@ -119,6 +119,13 @@ impl Grid {
         self.boundary[axis][0] == Boundary::Periodic
     }
 
+    /// Cells between `cell` and the nearest side that is not periodic: 0 in the outermost one; none without such sides.
+    #[must_use]
+    pub fn depth(&self, cell: Extents) -> Option<usize> {
+        let axes = (self.first()..AXES).filter(|&axis| !self.periodic(axis));
+        axes.map(|axis| cell[axis].min(self.points[axis] - 1 - cell[axis])).min()
+    }
+
     /// All points.
     #[must_use]
     pub fn region(&self) -> Region {

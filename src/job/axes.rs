@@ -224,7 +224,7 @@ impl Seen<'_> {
 /// Names of the fields that have values to look at.
 pub(super) fn shown(declaration: &Declaration) -> impl Iterator<Item = &'static str> {
     let seen = |role| matches!(role, Role::Component | Role::Coefficient | Role::Derived);
-    let own = |field: &&ringfort_kernels::Field| field.of_latitude.is_none();
+    let own = |field: &&ringfort_kernels::Field| !field.of_place();
     declaration.fields.iter().filter(own).filter(move |field| seen(field.role)).map(|field| field.name)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ringfort_kernels::{Declaration, Field, Given, Role};
+use ringfort_kernels::{Declaration, Field, Given, Role, Value};
 
 use super::document::Document;
 use super::error::{JobError, Mistake};
@@ -21,6 +21,7 @@ pub(super) struct Reader<'a> {
     /// Where relative files begin.
     pub(super) folder: &'a Path,
     pub(super) precision: Precision,
+    pub(super) parameters: &'a BTreeMap<String, Value>,
 }
 
 /// How the kernel meets a slot with this source.
@@ -28,12 +29,14 @@ pub(super) fn given(source: &Option<Source>) -> Given {
     match source {
         None => Given::Absent,
         Some(Source::Number(value)) => Given::Number(*value),
-        Some(Source::Formula(_) | Source::File(_) | Source::Checkpoint(_) | Source::Latitude(_)) => Given::Varying,
+        Some(Source::Formula(_) | Source::File(_) | Source::Checkpoint(_) | Source::Latitude(_) | Source::Depth) => {
+            Given::Varying
+        }
     }
 }
 
 fn may_be_given(field: &Field) -> bool {
-    matches!(field.role, Role::Component | Role::Coefficient | Role::Start) && field.of_latitude.is_none()
+    matches!(field.role, Role::Component | Role::Coefficient | Role::Start) && !field.of_place()
 }
 
 impl Reader<'_> {
@@ -44,12 +47,19 @@ impl Reader<'_> {
         }
         let fields = &self.declaration.fields;
         let starts = fields.iter().any(|field| field.role == Role::Start && given.contains_key(field.name));
-        let source = |field: &Field| match (field.of_latitude, given.get(field.name)) {
-            (Some(value), _) => Ok((self.grid.units == Units::Degrees).then_some(Source::Latitude(value))),
-            (None, Some(value)) if may_be_given(field) => self.source(field, value).map(Some),
-            (None, _) => self.absent(field, starts),
+        let source = |field: &Field| match given.get(field.name) {
+            _ if field.of_place() => Ok(self.of_place(field)),
+            Some(value) if may_be_given(field) => self.source(field, value).map(Some),
+            _ => self.absent(field, starts),
         };
         fields.iter().map(source).collect()
+    }
+
+    /// Source of a field that its place decides.
+    fn of_place(&self, field: &Field) -> Option<Source> {
+        let latitude = field.of_latitude.filter(|_| self.grid.units == Units::Degrees).map(Source::Latitude);
+        let group = field.of_sides.and_then(|group| self.parameters.get(group));
+        latitude.or(matches!(group, Some(Value::Group(Some(_)))).then_some(Source::Depth))
     }
 
     fn check_name(&self, name: &str) -> Result<(), JobError> {

@@ -57,6 +57,11 @@ pub(super) fn of(
 fn parameter(value: &Value) -> String {
     match value {
         Value::Number(number) => format!("number {}", bits(&[*number])),
+        Value::Group(None) => "none".to_owned(),
+        Value::Group(Some(values)) => {
+            let entries: Vec<String> = values.iter().map(|(key, value)| format!("{key} {}", bits(&[*value]))).collect();
+            format!("group {}", entries.join(" "))
+        }
         Value::Word(word) => format!("word {word:?}"),
         Value::List(list) => format!("list {}", bits(list)),
     }
@@ -67,6 +72,7 @@ fn source(source: &Source) -> String {
         Source::Number(number) => format!("number {}", bits(&[*number])),
         Source::Formula(formula) => format!("formula {:?}", formula.text()),
         Source::Latitude(_) => "of the latitude".to_owned(),
+        Source::Depth => "distance from sides".to_owned(),
         Source::File(input) => {
             let values = input.values().map_or("none".to_owned(), bits);
             format!("file {} start {:?} values {values}", input.hash(), input.start())

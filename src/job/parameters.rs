@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringfort_kernels::{Declaration, ParameterKind, Value};
+use ringfort_kernels::{Declaration, Parameter, ParameterKind, Value};
 
 use super::document::Document;
 use super::error::JobError;
@@ -46,7 +46,12 @@ pub(super) fn read(
     for parameter in &declaration.parameters {
         let path = ["kernel", parameter.name];
         let value = match given.parameters.get(parameter.name) {
-            Some(given) => check(given, &parameter.kind).map_err(|problem| document.wrong(&path, problem))?,
+            Some(given) => match (given, &parameter.kind) {
+                (schema::Parameter::Table(table), ParameterKind::Group { entries }) => {
+                    group(document, parameter.name, entries, table)?
+                }
+                (given, kind) => check(given, kind).map_err(|problem| document.wrong(&path, problem))?,
+            },
             None => default(&parameter.kind).ok_or_else(|| {
                 document.missing(
                     &path,
@@ -59,9 +64,36 @@ pub(super) fn read(
     Ok(values)
 }
 
+/// The group `name` of `entries`, defaults filled in, of which the job gives `table`.
+fn group(
+    document: &Document,
+    name: &str,
+    entries: &[Parameter],
+    table: &BTreeMap<String, f64>,
+) -> Result<Value, JobError> {
+    if let Some(key) = table.keys().find(|key| entries.iter().all(|entry| entry.name != key.as_str())) {
+        let known = entries.iter().map(|entry| entry.name.to_owned()).collect();
+        return Err(document.unknown_key(document.key(&["kernel", name, key]), key, format!("[kernel.{name}]"), known));
+    }
+    let mut values = BTreeMap::new();
+    for entry in entries {
+        let path = ["kernel", name, entry.name];
+        let value = match table.get(entry.name) {
+            Some(&value) => check(&schema::Parameter::Number(value), &entry.kind),
+            None => default(&entry.kind).ok_or_else(|| format!("it is missing: {} [{}]", entry.about, entry.unit)),
+        };
+        if let Value::Number(value) = value.map_err(|problem| document.wrong(&path, problem))? {
+            values.insert(entry.name.to_owned(), value);
+        }
+    }
+    Ok(Value::Group(Some(values)))
+}
+
 fn default(kind: &ParameterKind) -> Option<Value> {
     match kind {
         ParameterKind::Number { default, .. } => default.map(Value::Number),
+        ParameterKind::Choice { default, .. } => Some(Value::Number(*default)),
+        ParameterKind::Group { .. } => Some(Value::Group(None)),
         ParameterKind::Word { default, .. } => Some(Value::Word((*default).to_owned())),
         ParameterKind::List { default, .. } => Some(Value::List(default.clone())),
     }
@@ -76,6 +108,19 @@ fn check(given: &schema::Parameter, kind: &ParameterKind) -> Result<Value, Strin
             Ok(Value::Number(*value))
         }
         (ParameterKind::Number { least, most, .. }, _) => Err(format!("give a number{}", range(*least, *most))),
+        (ParameterKind::Choice { choices, .. }, schema::Parameter::Number(value)) if choices.contains(value) => {
+            Ok(Value::Number(*value))
+        }
+        (ParameterKind::Choice { choices, .. }, given) => {
+            let all: Vec<String> = choices.iter().map(f64::to_string).collect();
+            let found =
+                if let schema::Parameter::Number(value) = given { format!("{value} is none; ") } else { String::new() };
+            Err(format!("{found}give one of {}", all.join(", ")))
+        }
+        (ParameterKind::Group { entries }, _) => {
+            let keys: Vec<String> = entries.iter().map(|entry| format!("{} = ...", entry.name)).collect();
+            Err(format!("give a table of numbers, {{ {} }}", keys.join(", ")))
+        }
         (ParameterKind::Word { choices, .. }, schema::Parameter::Word(word)) if choices.contains(&word.as_str()) => {
             Ok(Value::Word(word.clone()))
         }

@@ -147,6 +147,8 @@ pub(super) enum Parameter {
     Word(String),
     /// A list of numbers.
     List(Vec<f64>),
+    /// A table of numbers.
+    Table(BTreeMap<String, f64>),
     /// Anything else: refused with its place once the kernel is known.
     #[schemars(skip)]
     Other(IgnoredAny),

@@ -3,9 +3,9 @@
 //! Input: a job. Output: the largest rate of its start, the time step in force. Invariant: what [`survey`] finds is what
 //! the ranks of a run find together, in the memory of a few boxes.
 
-use ringfort_kernels::{Given, Role, Setup};
+use ringfort_kernels::{Role, Setup};
 
-use super::inputs::{load, load_around};
+use super::inputs::{load, load_around, load_start};
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
@@ -125,17 +125,19 @@ fn largest_in<T: Precise>(
     Ok(largest)
 }
 
-/// True if the rate reads what the kernel prepares from coefficients.
+/// True if the rate reads what the kernel prepares from coefficients, or what its start pass makes of it.
 fn reads_prepared<T: Precise>(engine: &Engine<T>, job: &Job) -> bool {
-    let rate = &engine.program().footprint().rate;
-    job.declaration.of_role(Role::Prepared).any(|(slot, _)| rate.reads(slot))
+    let footprint = engine.program().footprint();
+    let state = footprint.start.writes.iter().any(|&slot| footprint.rate.reads(slot));
+    let reads = |slot| footprint.rate.reads(slot) || (state && footprint.start.reads(slot));
+    job.declaration.of_role(Role::Prepared).any(|(slot, _)| reads(slot))
 }
 
 /// The largest rate in `block`, as `Session::new` finds it in a rank's block.
 fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepared: bool) -> Result<f64, Failure> {
     let engine = engine::<T>(job, kernel, (block, 1.0, 1))?;
     let mut fields = engine.allocate(block.extent, 0);
-    load(job, block, &mut fields, &[Role::Coefficient, Role::Component, Role::Start])?;
+    load(job, block, &mut fields, &[Role::Coefficient])?;
     if prepared {
         let slots = engine.full_slots(&fields, Role::Coefficient);
         for &slot in &slots {
@@ -144,9 +146,7 @@ fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepar
         engine.fill_boundary(&mut fields, &slots);
         engine.once(&mut fields, Pass::Prepare);
     }
-    if job.declaration.of_role(Role::Start).any(|(slot, _)| job.setup.given[slot] != Given::Absent) {
-        engine.once(&mut fields, Pass::Start);
-    }
+    load_start(job, block, &engine, &mut fields)?;
     Ok(engine.largest_rate(&fields).0)
 }
 

@@ -3,7 +3,9 @@
 use ringfort_kernels::Role;
 
 use super::around::around;
+use crate::advance::Engine;
 use crate::advance::library::Precise;
+use crate::advance::program::Pass;
 use crate::exit::Failure;
 use crate::field::Fields;
 use crate::grid::Region;
@@ -28,7 +30,30 @@ pub fn load<T: Precise>(job: &Job, block: &Region, fields: &mut Fields<T>, roles
     Ok(())
 }
 
-/// Fills the halo of coefficient `slot` with the values of the cells that lie there.
+/// Fills components with the state that the job starts from; what the start pass reads of them around `block` too.
+///
+/// # Errors
+///
+/// A usage error if a value is refused.
+pub fn load_start<T: Precise>(
+    job: &Job,
+    block: &Region,
+    engine: &Engine<T>,
+    fields: &mut Fields<T>,
+) -> Result<(), Failure> {
+    load(job, block, fields, &[Role::Component, Role::Start])?;
+    if job.declaration.starts(&job.setup.given) {
+        let slots = engine.program().footprint().start.spreading();
+        for &slot in &slots {
+            load_around(job, block, fields, slot)?;
+        }
+        engine.fill_boundary(fields, &slots);
+        engine.once(fields, Pass::Start);
+    }
+    Ok(())
+}
+
+/// Fills the halo of field `slot` with the values of the cells that lie there.
 ///
 /// # Errors
 ///

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use ringfort_kernels::{Declaration, Given, Role};
+use ringfort_kernels::{Declaration, Role};
 
 use super::agree::agree;
 use super::control::largest;
@@ -94,8 +94,13 @@ impl<T: Precise> Session<T> {
             Some((_, restore)) => restore_components(&engine, &mut fields, &block, restore),
         };
         agree(peers, loaded)?;
-        let start = job.declaration.of_role(Role::Start).any(|(slot, _)| job.setup.given[slot] != Given::Absent);
-        if fresh && start {
+        let start = fresh && job.declaration.starts(&job.setup.given);
+        if start {
+            let slots = engine.program().footprint().start.spreading();
+            if !slots.is_empty() {
+                Halo::new(peers, place, fields.layout().halo, &slots, T::BYTES).fill(peers, &mut fields)?;
+                engine.fill_boundary(&mut fields, &slots);
+            }
             engine.once(&mut fields, Pass::Start);
         }
         let rate = largest(peers, engine.largest_rate(&fields).0)?;
@@ -105,7 +110,7 @@ impl<T: Precise> Session<T> {
             // What was computed once may depend on the time step, now that it is known.
             engine = agree(peers, build(dt))?;
             fill(Role::Prepared, &engine, &mut fields, peers)?;
-            if fresh && start {
+            if start {
                 engine.once(&mut fields, Pass::Start);
             }
         }

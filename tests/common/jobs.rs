@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, SHALLOW_WATER};
+use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, SHALLOW_WATER, WAVE};
 use ringfort::job::Job;
 
 use super::relay::Relay;
@@ -11,7 +11,7 @@ static RELAY: &dyn AnyKernel = &Relay { steady: false };
 static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
 
 /// The kernels that tests run.
-pub static LIBRARY: Library = Library::new(&[&HEAT, &GRAY_SCOTT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
+pub static LIBRARY: Library = Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -46,6 +46,19 @@ pub enum Variant {
     Water { degrees: bool, surface: bool },
     /// On two or three axes only.
     GrayScott,
+    /// On one to three axes only. Speed varies or is one number; the level before is given or not; sponge or not; spacing is the
+    /// same along all axes or not.
+    Wave { order: usize, varying: bool, before: bool, sponge: bool, even: bool },
+}
+
+/// All orders of `wave` with each way to give its fields, in turn.
+pub fn waves() -> Vec<Variant> {
+    let wave = |turn: usize| {
+        let [varying, before, sponge, even] = [1, 2, 4, 8].map(|bit| turn & bit > 0);
+        Variant::Wave { order: [2, 4, 8][turn % 3], varying, before, sponge, even }
+    };
+    // Orders and ways have no common factor, so all pairs come up.
+    (0..48).map(|turn| wave(turn * 7)).collect()
 }
 
 /// All variants of `shallow-water`.
@@ -57,8 +70,9 @@ pub fn waters() -> Vec<Variant> {
 /// All variants of the kernels that run on `axes` axes but not on any number.
 pub fn particular(axes: usize) -> Vec<Variant> {
     match axes {
-        2 => [waters(), vec![Variant::GrayScott]].concat(),
-        3 => vec![Variant::GrayScott],
+        1 => waves().into_iter().step_by(5).collect(),
+        2 => [waters(), vec![Variant::GrayScott], waves().into_iter().step_by(7).collect()].concat(),
+        3 => [vec![Variant::GrayScott], waves().into_iter().step_by(11).collect()].concat(),
         _ => Vec::new(),
     }
 }
@@ -84,7 +98,12 @@ impl Variant {
             Variant::Relay { .. } if last => 3,
             Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott => 1,
             Variant::Water { .. } => 4,
+            Variant::Wave { order, .. } => order / 2,
         }
+    }
+
+    fn spacing(self) -> [f64; 4] {
+        if matches!(self, Variant::Wave { even: true, .. }) { [0.9; 4] } else { [1.0, 1.25, 0.9, 1.1] }
     }
 
     fn degrees(self) -> bool {
@@ -92,11 +111,15 @@ impl Variant {
     }
 
     /// Lines for `[kernel]`: slow waves, on a sphere where a degree is about a metre.
-    fn parameters(self) -> &'static str {
+    fn parameters(self) -> String {
         match self {
-            Variant::Water { .. } => "gravity = 0.5\nmanning = 0.1\ncoriolis = 0.3\nradius = 57.3\n",
-            Variant::GrayScott => "du = 0.7\ndv = 0.4\nfeed = 0.3\nkill = 0.1\n",
-            Variant::Heat { .. } | Variant::Relay { .. } => "",
+            Variant::Water { .. } => "gravity = 0.5\nmanning = 0.1\ncoriolis = 0.3\nradius = 57.3\n".into(),
+            Variant::GrayScott => "du = 0.7\ndv = 0.4\nfeed = 0.3\nkill = 0.1\n".into(),
+            Variant::Wave { order, sponge, .. } => {
+                let sponge = if sponge { "absorb = { width = 3, strength = 0.4 }\n" } else { "" };
+                format!("order = {order}\n{sponge}")
+            }
+            Variant::Heat { .. } | Variant::Relay { .. } => String::new(),
         }
     }
 
@@ -139,6 +162,12 @@ impl Variant {
                 };
                 ("shallow-water", format!("bed = {}\n{water}", wave(0.0, 0.4, 2.1)))
             }
+            Variant::Wave { varying, before, .. } => {
+                let speed = if varying { wave(1.0, 0.5, 1.0) } else { "1.3".into() };
+                let before =
+                    if before { format!("pressure_before = {}\n", wave(0.1, 1.0, 0.5)) } else { String::new() };
+                ("wave", format!("pressure = {}\n{before}speed = {speed}\n", wave(0.1, 1.0, 0.2)))
+            }
             // Some of v is below what becomes zero, some above.
             Variant::GrayScott => {
                 let v = format!("step(sin({phase}) - 0.5)*(0.3 + 0.2*sin({phase})) + 2e-30*abs(cos({phase}))");
@@ -151,7 +180,7 @@ impl Variant {
 /// Text of a job: points and what lies beyond along each axis, variant, precision, steps.
 pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str, steps: u64) -> String {
     let axes = points.len();
-    let spacing = &[1.0, 1.25, 0.9, 1.1][4 - axes..];
+    let spacing = &variant.spacing()[4 - axes..];
     let (kernel, fields) = variant.fields(axes);
     let (units, parameters) = (if variant.degrees() { "degrees" } else { "m" }, variant.parameters());
     format!(

@@ -10,7 +10,7 @@ use ringfort::job::{Job, Precision};
 use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
-use ringfort_kernels::{Declaration, GrayScott, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater};
+use ringfort_kernels::{Declaration, GrayScott, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater, Wave};
 
 use super::jobs;
 use super::reference::{Global, Reference};
@@ -76,6 +76,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
     match job.declaration.name {
         "heat" => Heat.build(&job.setup, reference).unwrap(),
         "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
+        "wave" => Wave.build(&job.setup, reference).unwrap(),
         "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
         name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
     }

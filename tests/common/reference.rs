@@ -37,8 +37,8 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
         values.resize(cells, T::default());
     }
     sweep(&mut job, |cell| stencil.prepare::<T>(cell));
-    let starts = job.declaration.of_role(Role::Start).any(|(slot, _)| job.given[slot] != Given::Absent);
-    if starts {
+    let start = job.declaration.of_role(Role::Start).any(|(slot, _)| job.given[slot] != Given::Absent);
+    if start || job.declaration.of_role(Role::Component).any(|(slot, _)| job.given[slot] == Given::Absent) {
         sweep(&mut job, |cell| stencil.start::<T>(cell));
     }
     let mut states = vec![with_derived(stencil, &job)];
@@ -118,6 +118,8 @@ pub struct One<'a, T, const D: usize> {
 }
 
 impl<T: Real, const D: usize> Near<T, D> for One<'_, T, D> {
+    // Inlined into every kernel it would take long to compile.
+    #[inline(never)]
     fn at(&self, slot: usize, offset: [isize; D]) -> T {
         let grid = self.job.grid;
         let mut place = self.cell;

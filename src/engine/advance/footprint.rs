@@ -49,6 +49,12 @@ impl PassFootprint {
         self.reads(slot) && !self.spreads(slot)
     }
 
+    /// Slots that are read at other points than the own one.
+    #[must_use]
+    pub fn spreading(&self) -> Vec<usize> {
+        self.reads.iter().map(|(slot, _)| *slot).filter(|&slot| self.spreads(slot)).collect()
+    }
+
     /// True if `slot` is read.
     #[must_use]
     pub fn reads(&self, slot: usize) -> bool {
@@ -75,7 +81,7 @@ impl Footprint {
     /// # Panics
     ///
     /// If the kernel breaks a rule of its trait: more than [`MAX_STAGES`] stages, a slot beyond [`MAX_SLOTS`], a slot read
-    /// after it was set, or a rate or start pass that reads beyond its own point.
+    /// after it was set, a rate that reads beyond its own point, or a start pass that writes what it reads beyond its own point.
     #[must_use]
     pub fn of<const D: usize>(stencil: &impl Stencil<D>, stages: usize) -> Self {
         assert!((1..=MAX_STAGES).contains(&stages), "a kernel has 1 to {MAX_STAGES} stages, not {stages}");
@@ -95,7 +101,8 @@ impl Footprint {
         let most = all.pass_radius()[AXES - D];
         assert!(most <= MAX_REACH, "a kernel reads at most {MAX_REACH} cells away along the first axis, not {most}");
         assert_eq!(all.rate.radius(), [0; AXES], "a kernel's rate reads its own point only");
-        assert_eq!(all.start.radius(), [0; AXES], "a kernel's start pass reads its own point only");
+        let clash = all.start.writes.iter().find(|&&slot| all.start.spreads(slot));
+        assert_eq!(clash, None, "a kernel's start pass writes no slot whose neighbours it reads");
         all
     }
 
@@ -116,8 +123,8 @@ impl Footprint {
     #[must_use]
     pub fn pass_radius(&self) -> [usize; AXES] {
         let mut most = self.prepare.radius();
-        for stage in &self.stages {
-            let radius = stage.radius();
+        for pass in self.stages.iter().chain([&self.start]) {
+            let radius = pass.radius();
             for axis in 0..AXES {
                 most[axis] = most[axis].max(radius[axis]);
             }

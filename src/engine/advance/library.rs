@@ -2,7 +2,7 @@
 //!
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
-use ringfort_kernels::{Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Real, Setup, ShallowWater};
+use ringfort_kernels::{Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Real, Setup, ShallowWater, Wave};
 
 use super::lanes::Simd;
 use super::program::{Compile, Program};
@@ -75,11 +75,13 @@ pub struct Library {
 pub static HEAT: &dyn AnyKernel = &Heat;
 /// Two substances that react and diffuse.
 pub static GRAY_SCOTT: &dyn AnyKernel = &GrayScott;
+/// Scalar waves.
+pub static WAVE: &dyn AnyKernel = &Wave;
 /// Shallow water on a plane or a sphere.
 pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
 
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&HEAT, &GRAY_SCOTT, &SHALLOW_WATER] };
+pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
