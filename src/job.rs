@@ -26,6 +26,7 @@ mod points;
 mod reduce;
 mod schedule;
 mod schema;
+mod source;
 pub mod stored;
 
 pub use axes::{COLORS, planes};
@@ -36,6 +37,7 @@ pub use output::Output;
 pub use points::Probe;
 pub use reduce::{Bins, Reduce, With};
 pub use ringfort_engine::inflow::Inflow;
+pub use ringfort_engine::source::PointSource;
 pub use ringfort_kernels::Catalog;
 
 /// A valid job.
@@ -61,6 +63,8 @@ pub struct Job {
     pub sources: Vec<Option<Source>>,
     /// What flows in through sides of the grid.
     pub inflows: Vec<Inflow>,
+    /// What is added at points.
+    pub point_sources: Vec<PointSource>,
     /// Time axis.
     pub time: Time,
     /// When to checkpoint and how many to keep.
@@ -237,6 +241,15 @@ impl Job {
     ///
     /// [`JobError`] if the text does not describe a valid job; it points into the text.
     pub fn parse(text: &str, path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Job, JobError> {
+        let job = Job::parse_all(text, path, overrides, catalog)?;
+        match job.point_sources.is_empty() {
+            true => Ok(job),
+            false => Err(job.document.later(&["source"], "[[source]]")),
+        }
+    }
+
+    /// The same, of a job that may have point sources, which no run adds yet.
+    fn parse_all(text: &str, path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Job, JobError> {
         let document = Document::new(text, path, overrides)?;
         document.check_keys(&schema::json())?;
         let file: schema::File = document.deserialize()?;
@@ -261,12 +274,14 @@ impl Job {
         let seen = axes::Seen { document: &document, grid: &grid, declaration: &declaration, sources: &sources };
         let images = axes::images(&seen, &file.image)?;
         let reduces = reduce::reduces(&seen, &file.reduce)?;
+        let point_sources = source::sources(&document, &file.source, &grid, &declaration, &mut notes)?;
         let probes = points::probes(&seen, &file.probe, &mut notes)?;
         let outputs = output::outputs(&seen, &file.output, precision)?;
         let torus = schedule::torus(&document, &file.torus, &grid)?;
         let datacenter = schedule::datacenter(&document, &file.datacenter, &grid, &checkpoint)?;
         let setup = setup(&grid, &time, parameters, &sources);
-        let fingerprint = fingerprint::of(&grid, &declaration, &setup, precision, &sources, &inflows, &time);
+        let fingerprint =
+            fingerprint::of(&grid, &declaration, &setup, precision, &sources, (&inflows, &point_sources), &time);
         let name = schedule::name(&document, file.name.as_deref(), path)?;
         let overrides = overrides.iter().filter(|text| overrides::enters_physics(text)).cloned().collect();
         Ok(Job {
@@ -280,6 +295,7 @@ impl Job {
             precision,
             sources,
             inflows,
+            point_sources,
             time,
             checkpoint,
             images,

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 13] = [
+const LAYERS: [(&str, u32); 14] = [
     ("grid", 1),
     ("inflow", 2),
+    ("source", 2),
     ("field", 3),
     ("advance", 4),
     ("decomp", 5),

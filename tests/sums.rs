@@ -54,6 +54,8 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         // A derived field.
         Variant::Relay { .. } => ["pressure", "stiffness", "energy"],
         Variant::Water { .. } => ["depth", "bed", "surface"],
+        Variant::Wave { .. } => ["pressure", "speed", "pressure"],
+        Variant::GrayScott => ["u", "v", "u"],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =

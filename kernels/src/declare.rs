@@ -158,6 +158,9 @@ pub struct Field {
     /// True if a job may give its value beyond open sides as a function of time, of which [`crate::Stencil::inflow`] makes
     /// components.
     pub inflow: bool,
+    /// For components that a point source of the job may add to: the order of its equation in time. A step then adds
+    /// `dt^order` times the source's value.
+    pub source: Option<u8>,
 }
 
 impl Field {
@@ -179,6 +182,7 @@ impl Field {
             of_latitude: None,
             of_sides: None,
             inflow: false,
+            source: None,
         }
     }
 
@@ -222,6 +226,12 @@ impl Field {
     #[must_use]
     pub fn inflow(self) -> Self {
         Self { inflow: true, ..self }
+    }
+
+    /// The same, which point sources may add to: its equation is of order `order` in time.
+    #[must_use]
+    pub fn source(self, order: u8) -> Self {
+        Self { source: Some(order), ..self }
     }
 
     /// The same, mirrored with opposite sign by walls across `axis`.

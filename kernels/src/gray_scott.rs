@@ -95,8 +95,11 @@ impl Kernel for GrayScott {
                 number("kill", "rate at which v decays", "s-1"),
             ],
             fields: vec![
-                Field::new("u", Role::Component, "1", "share of the substance that is fed").or(1.0).at_least(0.0),
-                Field::new("v", Role::Component, "1", "share of the substance that feeds on u").at_least(0.0),
+                Field::new("u", Role::Component, "1", "share of the substance that is fed")
+                    .or(1.0)
+                    .at_least(0.0)
+                    .source(1),
+                Field::new("v", Role::Component, "1", "share of the substance that feeds on u").at_least(0.0).source(1),
             ],
             rate_of_state: false,
             degrees: false,

@@ -91,7 +91,7 @@ impl Kernel for Heat {
         let mut fields = vec![
             Field {
                 standard_name: Some("temperature"),
-                ..Field::new("temperature", Role::Component, "degC", "temperature")
+                ..Field::new("temperature", Role::Component, "degC", "temperature").source(1)
             },
             Field::new(
                 "diffusivity",

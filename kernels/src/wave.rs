@@ -187,7 +187,7 @@ impl Kernel for Wave {
                 },
             ],
             fields: vec![
-                Field::new("pressure", Role::Component, "Pa", "pressure"),
+                Field::new("pressure", Role::Component, "Pa", "pressure").source(2),
                 Field::new(
                     "pressure_before",
                     Role::Component,

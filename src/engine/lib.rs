@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`grid`] | axes, sides, boxes of cells |
 //! | [`inflow`] | values beyond a side, over time |
+//! | [`source`] | what is added at a point, over time |
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | `memory` | arrays in huge pages |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
@@ -19,3 +20,4 @@ pub mod field;
 pub mod grid;
 pub mod inflow;
 mod memory;
+pub mod source;

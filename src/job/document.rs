@@ -22,7 +22,6 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// Keys whose features come later: the table they stand in (`*` for any name) and the key.
 const LATER: &[(&[&str], &str)] = &[
-    (&[], "source"),
     (&["checkpoint"], "mtbf"),
     (&["torus"], "machine"),
     (&["fields", "*"], "checkpoint"),

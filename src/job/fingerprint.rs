@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use ringfort_kernels::{Declaration, Setup, Value};
 
-use super::{Inflow, Precision, Source, Time, TimeStep};
+use super::{Inflow, PointSource, Precision, Source, Time, TimeStep};
 use crate::grid::Grid;
 
 /// BLAKE3 over one line per fact.
@@ -16,7 +16,7 @@ pub(super) fn of(
     setup: &Setup,
     precision: Precision,
     sources: &[Option<Source>],
-    inflows: &[Inflow],
+    (inflows, point_sources): (&[Inflow], &[PointSource]),
     time: &Time,
 ) -> [u8; 32] {
     let mut text = String::from("ringfort physics 1\n");
@@ -40,6 +40,10 @@ pub(super) fn of(
         let series: Vec<f64> = inflow.series().iter().flat_map(|&(time, value)| [time, value]).collect();
         let (axis, side, slot) = (inflow.axis, inflow.side, inflow.slot);
         line("inflow", format!("axis {axis} {side:?} {} {}", declaration.fields[slot].name, bits(&series)));
+    }
+    for PointSource { slot, cell, frequency, amplitude, order } in point_sources {
+        let wavelet = format!("ricker {} order {order}", bits(&[*frequency, *amplitude]));
+        line("source", format!("{} at {:?} {wavelet}", declaration.fields[*slot].name, grid.own(cell)));
     }
     line(
         "dt",

@@ -62,7 +62,7 @@ pub(super) fn probes(
 /// not, and true if the coordinate wraps around to it.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the position is within the axis")]
 #[allow(clippy::cast_precision_loss, reason = "an axis has far fewer than 2^53 points")]
-fn nearest(grid: &Grid, axis: usize, half: bool, at: f64) -> Result<(usize, bool), String> {
+pub(super) fn nearest(grid: &Grid, axis: usize, half: bool, at: f64) -> Result<(usize, bool), String> {
     let last = grid.points[axis] - 1;
     // In cells from the centre of the first.
     let place = (at - grid.origin[axis]) / grid.spacing[axis];

@@ -24,6 +24,9 @@ pub(super) struct File {
     /// What flows in through open sides of the grid.
     #[serde(default)]
     pub(super) inflow: Vec<Inflow>,
+    /// Wavelets added at points.
+    #[serde(default)]
+    pub(super) source: Vec<Source>,
     /// Steps and time step.
     pub(super) time: Time,
     /// When to checkpoint and how many to keep.
@@ -211,6 +214,22 @@ pub(super) struct Inflow {
     pub(super) field: String,
     /// Times in seconds and values: a .npy of shape (n, 2), or CSV with a header and two columns; linear in between.
     pub(super) file: String,
+}
+
+/// A wavelet added to a field at one point; for kernels that take it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    /// Coordinates, slowest axis first; the nearest point counts. Beyond a periodic axis they wrap around.
+    pub(super) at: Vec<f64>,
+    /// Name of the component.
+    pub(super) field: String,
+    /// "ricker": amplitude (1 - 2 a) exp(-a) with a = (pi frequency (t - 1/frequency))^2, a term of the equation's right side.
+    pub(super) wavelet: String,
+    /// Frequency in Hz.
+    pub(super) frequency: f64,
+    /// Value at the peak.
+    pub(super) amplitude: f64,
 }
 
 /// When to checkpoint and how many to keep.

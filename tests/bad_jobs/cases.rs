@@ -129,8 +129,16 @@ fn later() -> Vec<Case> {
         ),
         case("Zarr", "good.npy", "store.zarr", &["store.zarr: Zarr arrays are not yet supported"]),
     ];
-    let words = &["] is not yet supported", ":22:3"];
-    cases.push(case("source", "[torus]", "[[source]]\nfield = \"x\"\n[torus]", words));
+    let source = "[[source]]\nat = [0.5, 2]\nfield = \"temperature\"\nwavelet = \"ricker\"\nfrequency = 1\namplitude = 1\n[torus]";
+    cases.push(case("source", "[torus]", source, &["[[source]] is not yet supported", ":22:3"]));
+    let words = &["source.0.field: unknown field `diffusivity`; known are: temperature", ":24:9"];
+    cases.push(case("source of a coefficient", "[torus]", &source.replace("temperature", "diffusivity"), words));
+    cases.push(case(
+        "source without a place",
+        "[torus]",
+        "[[source]]\nfield = \"x\"\n[torus]",
+        &["source.0.at is missing"],
+    ));
     cases
 }
 
