@@ -137,7 +137,7 @@ fn later() -> Vec<Case> {
         "source without a place",
         "[torus]",
         "[[source]]\nfield = \"x\"\n[torus]",
-        &["source.0.at is missing"],
+        &["source.at is missing"],
     ));
     cases
 }
