@@ -1,6 +1,7 @@
-//! Time of stepping alone: heat on one block, in cell updates per second and as a share of the copy bandwidth.
+//! Time of stepping alone: kernels on one block, in cell updates per second and as a share of the copy bandwidth.
 //!
-//! `cargo bench --bench sweep -- [POINTS] [STEPS] [REPEATS]`; settings are measured in turn, over and over, and medians are
+//! `cargo bench --bench sweep -- [POINTS] [STEPS] [REPEATS]`: POINTS along each of three axes, 8 times as many along each of
+//! two; settings are measured in turn, over and over, and medians are
 //! printed, since machines are noisy.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "run by hand")]
@@ -11,6 +12,35 @@ use ringfort::clock;
 use ringfort::field::Fields;
 use ringfort::job::Job;
 use ringfort::observe::progress::copy_bandwidth;
+
+/// What is computed.
+struct Work {
+    name: &'static str,
+    axes: usize,
+    kernel: &'static str,
+    fields: &'static str,
+}
+
+const HEAT: Work =
+    Work { name: "heat", axes: 3, kernel: "name = \"heat\"", fields: "temperature = 1.0, diffusivity = 1.0" };
+const VARYING: Work = Work {
+    name: "heat, varying",
+    axes: 3,
+    kernel: "name = \"heat\"",
+    fields: "temperature = 1.0, diffusivity = { formula = \"1 + 0.1*sin(x)\" }",
+};
+const WAVE: Work = Work {
+    name: "wave, order 8",
+    axes: 3,
+    kernel: "name = \"wave\", order = 8",
+    fields: "pressure = 1.0, pressure_before = 1.0, speed = 1.0",
+};
+const GRAY_SCOTT: Work = Work {
+    name: "gray-scott",
+    axes: 2,
+    kernel: "name = \"gray-scott\", du = 0.16, dv = 0.08, feed = 0.04, kill = 0.06",
+    fields: "u = 1.0, v = 0.5",
+};
 
 /// A block ready to be advanced.
 struct Case<T: Precise> {
@@ -23,21 +53,22 @@ struct Case<T: Precise> {
 }
 
 impl<T: Precise> Case<T> {
-    fn new(points: usize, precision: &str, diffusivity: &str, (threads, steps_per_pass): (usize, usize)) -> Self {
+    fn new(work: &Work, precision: &str, points: usize, (threads, steps_per_pass): (usize, usize)) -> Self {
+        let Work { name, axes, kernel, fields } = *work;
+        let points = if axes == 2 { 8 * points } else { points };
         let text = format!(
-            "grid.points = [{points}, {points}, {points}]\ngrid.boundary = [\"wall\", \"wall\", \"wall\"]\n\
-             kernel = {{ name = \"heat\", precision = \"{precision}\" }}\n\
-             fields = {{ temperature = 1.0, diffusivity = {diffusivity} }}\ntime = {{ steps = 1, dt = 0.1 }}"
+            "grid.points = {:?}\nkernel = {{ {kernel}, precision = \"{precision}\" }}\nfields = {{ {fields} }}\n\
+             time = {{ steps = 1, dt = 0.1 }}",
+            vec![points; axes]
         );
         let job = Job::parse(&text, "sweep.toml".as_ref(), &[], &SHIPPED).unwrap();
-        let program = T::program(SHIPPED.find("heat").unwrap(), &job.setup).unwrap();
+        let program = T::program(SHIPPED.find(job.declaration.name).unwrap(), &job.setup).unwrap();
         let whole = job.grid.region();
         let given = job.setup.given.clone();
         let engine = Engine::new(program, job.declaration.clone(), given, (&job.grid, &whole), threads).unwrap();
         let fields = engine.allocate(whole.extent, steps_per_pass);
         let bytes_per_update = (engine.program().footprint().values_per_update() * T::BYTES) as f64;
-        let kind = if diffusivity == "1.0" { "constant" } else { "varying" };
-        let name = format!("heat {kind} {precision} {points}^3, {threads} threads, {steps_per_pass} steps a pass");
+        let name = format!("{name} {precision} {points}^{axes}, {threads} threads, {steps_per_pass} steps a pass");
         Self { name, engine, fields, bytes_per_update, steps_per_pass, updates_per_second: Vec::new() }
     }
 }
@@ -83,12 +114,14 @@ fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|text| text.parse().ok()).collect();
     let number = |index: usize, default| numbers.get(index).copied().unwrap_or(default);
     let (points, steps, repeats) = (number(0, 256), number(1, 16), number(2, 5));
-    let varying = "{ formula = \"1 + 0.1*x\" }";
     let mut cases: Vec<Box<dyn Measured>> = Vec::new();
     for how in [(1, 1), (1, 8), (2, 1), (2, 4), (2, 8)] {
-        cases.push(Box::new(Case::<f64>::new(points, "f64", "1.0", how)));
-        cases.push(Box::new(Case::<f32>::new(points, "f32", "1.0", how)));
-        cases.push(Box::new(Case::<f64>::new(points, "f64", varying, how)));
+        for work in [&HEAT, &VARYING, &GRAY_SCOTT] {
+            cases.push(Box::new(Case::<f64>::new(work, "f64", points, how)));
+        }
+        for work in [&HEAT, &WAVE] {
+            cases.push(Box::new(Case::<f32>::new(work, "f32", points, how)));
+        }
     }
     let mut copies = Vec::new();
     for _ in 0..=repeats {

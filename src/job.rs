@@ -241,15 +241,6 @@ impl Job {
     ///
     /// [`JobError`] if the text does not describe a valid job; it points into the text.
     pub fn parse(text: &str, path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Job, JobError> {
-        let job = Job::parse_all(text, path, overrides, catalog)?;
-        match job.point_sources.is_empty() {
-            true => Ok(job),
-            false => Err(job.document.later(&["source"], "[[source]]")),
-        }
-    }
-
-    /// The same, of a job that may have point sources, which no run adds yet.
-    fn parse_all(text: &str, path: &Path, overrides: &[String], catalog: &dyn Catalog) -> Result<Job, JobError> {
         let document = Document::new(text, path, overrides)?;
         document.check_keys(&schema::json())?;
         let file: schema::File = document.deserialize()?;

@@ -79,11 +79,10 @@
 //! # What is not there
 //!
 //! - No adaptive time step, no mesh refinement, no implicit solves.
-//! - Point sources are refused by name until they work.
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
-pub use ringfort_engine::{advance, field, grid};
+pub use ringfort_engine::{advance, field, grid, source};
 
 pub mod checkpoint;
 pub mod cli;

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 14] = [
+const LAYERS: [(&str, u32); 15] = [
     ("grid", 1),
+    ("memory", 1),
     ("inflow", 2),
     ("source", 2),
     ("field", 3),

@@ -27,13 +27,14 @@ use ringfort_kernels::{Declaration, Given, Real, Role};
 use crate::field::{Fields, Layout, Span};
 use crate::grid::{AXES, Grid, Region, Side};
 use crate::inflow::Inflow;
+use crate::source::Drive;
 pub use blocking::{Blocking, Tiling};
 pub use boundary::wraps;
 use boundary::{Edges, Sides};
 use footprint::PassFootprint;
 pub use lanes::Simd;
 use program::{Pass, Program};
-use rows::{MOST_TOGETHER, Planes, View};
+use rows::{Planes, View};
 use stream::{Addresses, Rings};
 use tiles::{pieces, shells, tile, tile_indices, widened};
 
@@ -52,6 +53,8 @@ pub struct Engine<T: Real> {
     blocking: Blocking,
     /// What flows in through sides, and the time step in seconds.
     inflows: (Vec<Inflow>, f64),
+    /// What is added at points, each with the last stage that gives its field a new value.
+    drives: Vec<(Drive, usize)>,
     /// Each thread's rings.
     rings: Vec<Mutex<Rings<T>>>,
 }
@@ -107,6 +110,7 @@ impl<T: Real> Engine<T> {
             pool,
             blocking: Blocking::Auto,
             inflows: (Vec::new(), 0.0),
+            drives: Vec::new(),
             rings,
         })
     }
@@ -115,6 +119,22 @@ impl<T: Real> Engine<T> {
     /// takes one stage after the other: what flows in differs from stage to stage.
     pub fn set_inflows(&mut self, inflows: Vec<Inflow>, dt: f64) {
         self.inflows = (inflows, dt);
+    }
+
+    /// Sets what is added to fields at points of the grid in each step, wherever such a point is computed.
+    ///
+    /// # Panics
+    ///
+    /// If no stage gives a new value to a field that is added to.
+    pub fn set_drives(&mut self, drives: impl IntoIterator<Item = Drive>) {
+        let stages = &self.program.footprint().stages;
+        let last = |slot| stages.iter().rposition(|stage| stage.writes.contains(&slot)).expect("a component evolves");
+        self.drives = drives.into_iter().map(|drive| (drive, last(drive.slot))).collect();
+    }
+
+    /// What `stage` adds to `slot` at points.
+    fn added(&self, slot: usize, stage: usize) -> impl Iterator<Item = &Drive> {
+        self.drives.iter().filter(move |(drive, at)| drive.slot == slot && *at == stage).map(|(drive, _)| drive)
     }
 
     /// The kernel.
@@ -239,7 +259,7 @@ impl<T: Real> Engine<T> {
         if let Some(tiling) = self.blocks(fields.layout().extent, steps)
             && self.can_block(fields)
         {
-            return self.stream(fields, steps, tiling, arrival);
+            return self.stream(fields, (from, steps), tiling, arrival);
         }
         let step_radius = self.program.footprint().step_radius();
         let mut margin = step_radius.map(|cells| cells * steps);
@@ -324,6 +344,14 @@ impl<T: Real> Engine<T> {
         for &slot in &pass.writes {
             if pass.spreads(slot) {
                 fields.swap(slot);
+            }
+        }
+        for &slot in &pass.writes {
+            for drive in self.added(slot, stage) {
+                for cell in self.edges.images(drive.cell, after) {
+                    let value = fields.value(slot, cell) + T::of(drive.value(step));
+                    fields.write(slot, &Span { low: cell, high: cell.map(|index| index + 1) }, &[value]);
+                }
             }
         }
         for (slot, span, values) in held {
@@ -432,7 +460,7 @@ impl<T: Real> Engine<T> {
         let first = self.edges.first();
         let mut planes = Planes::new();
         let (rows, most) = match pass {
-            Pass::Stage(_) => (widened(span, self.program.width()), MOST_TOGETHER),
+            Pass::Stage(_) => (widened(span, self.program.width()), self.program.together()),
             Pass::Prepare | Pass::Start => (*span, 1),
         };
         if first == AXES - 1 {

@@ -115,7 +115,7 @@ amplitude = 3.0
 
     fn read(text: &str, overrides: &[&str]) -> Result<Job, JobError> {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-        Job::parse_all(text, Path::new("test.toml"), &overrides, &SHIPPED)
+        Job::parse(text, Path::new("test.toml"), &overrides, &SHIPPED)
     }
 
     #[test]
@@ -179,11 +179,5 @@ amplitude = 3.0
         let water = JOB.replace("name = \"wave\"", "name = \"shallow-water\"").replace("pressure = 0.0", "depth = 1.0");
         let error = read(&water.replace("speed = 1.0", "bed = 0.0"), &[]).unwrap_err().to_string();
         assert!(error.contains("the kernel shallow-water takes no point source; remove [[source]]"), "{error}");
-    }
-
-    #[test]
-    fn jobs_with_sources_do_not_run_yet() {
-        let error = Job::parse(JOB, Path::new("test.toml"), &[], &SHIPPED).unwrap_err().to_string();
-        assert!(error.starts_with("[[source]] is not yet supported by this version of ringfort"), "{error}");
     }
 }

@@ -67,6 +67,7 @@ pub fn engine<T: Precise>(
         Engine::new(program, job.declaration.clone(), job.setup.given.clone(), (&job.grid, block), threads)
             .map_err(|error| Failure::new(Exit::Usage, error))?;
     engine.set_inflows(job.inflows.clone(), dt);
+    engine.set_drives(job.point_sources.iter().map(|source| source.in_steps(dt)));
     Ok(engine)
 }
 

@@ -130,7 +130,6 @@ fn later() -> Vec<Case> {
         case("Zarr", "good.npy", "store.zarr", &["store.zarr: Zarr arrays are not yet supported"]),
     ];
     let source = "[[source]]\nat = [0.5, 2]\nfield = \"temperature\"\nwavelet = \"ricker\"\nfrequency = 1\namplitude = 1\n[torus]";
-    cases.push(case("source", "[torus]", source, &["[[source]] is not yet supported", ":22:1"]));
     let words = &["source.0.field: unknown field `diffusivity`; known are: temperature", ":24:9"];
     cases.push(case("source of a coefficient", "[torus]", &source.replace("temperature", "diffusivity"), words));
     cases.push(case(

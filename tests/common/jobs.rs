@@ -186,7 +186,40 @@ pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str
     format!(
         "[grid]\npoints = {points:?}\nspacing = {spacing:?}\nboundary = [{}]\nunits = \"{units}\"\n\
          [kernel]\nname = \"{kernel}\"\nprecision = \"{precision}\"\n{parameters}\
-         [fields]\n{fields}[time]\nsteps = {steps}\ndt = 0.1\n",
-        beyond.join(", ")
+         [fields]\n{fields}[time]\nsteps = {steps}\ndt = 0.1\n{}",
+        beyond.join(", "),
+        sources(points, beyond, variant)
     )
+}
+
+/// Point sources in the middle and at both ends of the grid, where no fixed boundary holds the value.
+fn sources(points: &[usize], beyond: &[&str], variant: Variant) -> String {
+    let field = match variant {
+        Variant::Heat { varying: true, .. } => "temperature",
+        Variant::GrayScott => "u",
+        Variant::Wave { before: true, .. } => "pressure",
+        Variant::Relay { varying: true, .. } => "flux",
+        Variant::Heat { .. } | Variant::Wave { .. } | Variant::Relay { .. } | Variant::Water { .. } => {
+            return String::new();
+        }
+    };
+    let spacing = &variant.spacing()[4 - points.len()..];
+    let inner = |number: usize, cell: usize| (1..points[number] - 1).contains(&cell);
+    let free = |cells: &Vec<usize>| {
+        (0..cells.len()).all(|number| !beyond[number].contains("fixed") || inner(number, cells[number]))
+    };
+    let cells = [
+        points.iter().map(|&count| count / 2).collect::<Vec<_>>(),
+        points.iter().map(|_| 0).collect(),
+        points.iter().map(|&count| count - 1).collect(),
+    ];
+    let mut text = String::new();
+    for (cells, frequency) in cells.iter().zip([2.0, 3.0, 1.5]).filter(|(cells, _)| free(cells)) {
+        #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+        let at: Vec<f64> = cells.iter().zip(spacing).map(|(&cell, h)| cell as f64 * h).collect();
+        text += &format!(
+            "[[source]]\nat = {at:?}\nfield = \"{field}\"\nwavelet = \"ricker\"\nfrequency = {frequency}\namplitude = 0.7\n"
+        );
+    }
+    text
 }

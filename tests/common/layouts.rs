@@ -72,6 +72,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         given: &job.setup.given,
         fields: job.sources.iter().map(fill).collect(),
         steps: usize::try_from(job.time.steps).unwrap(),
+        drives: job.point_sources.iter().map(|source| source.in_steps(job.setup.dt)).collect(),
     };
     match job.declaration.name {
         "heat" => Heat.build(&job.setup, reference).unwrap(),

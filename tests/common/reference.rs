@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use ringfort::grid::{AXES, Boundary, Extents, Grid};
+use ringfort::source::Drive;
 use ringfort_kernels::{Build, Cell, Declaration, Given, Mirror, Near, Real, Role, Stencil};
 
 /// All fields of the grid, by slot.
@@ -17,6 +18,7 @@ pub struct Reference<'a, T> {
     pub given: &'a [Given],
     pub fields: Global<T>,
     pub steps: usize,
+    pub drives: Vec<Drive>,
 }
 
 impl<T: Real> Build for Reference<'_, T> {
@@ -42,10 +44,19 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
         sweep(&mut job, |cell| stencil.start::<T>(cell));
     }
     let mut states = vec![with_derived(stencil, &job)];
-    for _ in 0..job.steps {
+    let last: Vec<Option<usize>> = (0..job.fields.len())
+        .map(|slot| {
+            (0..stages(stencil)).rfind(|&stage| writes(&job, |cell| stencil.point::<T>(stage, cell)).contains(&slot))
+        })
+        .collect();
+    for step in 0..job.steps {
         for stage in 0..stages(stencil) {
             let before = job.fields.clone();
             let written = sweep(&mut job, |cell| stencil.point::<T>(stage, cell));
+            for drive in job.drives.iter().filter(|drive| last[drive.slot] == Some(stage)) {
+                let value = &mut job.fields[drive.slot][job.grid.region().offset(drive.cell)];
+                *value = *value + T::of(drive.value(step as u64));
+            }
             hold(&mut job, &before, &written);
         }
         states.push(with_derived(stencil, &job));
@@ -86,6 +97,13 @@ fn sweep<const D: usize, T: Real>(job: &mut Reference<'_, T>, point: impl Fn(&mu
     slots.sort_unstable();
     slots.dedup();
     slots
+}
+
+/// Slots that `point` writes.
+fn writes<const D: usize, T: Real>(job: &Reference<'_, T>, point: impl Fn(&mut One<'_, T, D>)) -> Vec<usize> {
+    let mut one = One { job, cell: [0; AXES], writes: RefCell::new(Vec::new()) };
+    point(&mut one);
+    one.writes.into_inner().into_iter().map(|(slot, _)| slot).collect()
 }
 
 /// Gives points that a fixed boundary holds their value back.

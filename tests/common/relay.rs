@@ -106,8 +106,8 @@ impl Kernel for Relay {
                 kind: ParameterKind::Number { default: Some(0.25), least: 0.0, most: 1.0 },
             }],
             fields: vec![
-                Field::new("pressure", Role::Component, "Pa", "pressure"),
-                Field::new("flux", Role::Component, "m s-1", "flux along the last axis").odd_across(axes - 1),
+                Field::new("pressure", Role::Component, "Pa", "pressure").source(1),
+                Field::new("flux", Role::Component, "m s-1", "flux along the last axis").odd_across(axes - 1).source(1),
                 Field::new("stiffness", Role::Coefficient, "1", "stiffness").at_least(0.0).odd_across(0),
                 Field::new("mean", Role::Prepared, "1", "mean stiffness, a little less"),
                 scratch,

@@ -55,7 +55,8 @@ impl<T: Real> Engine<T> {
         match self.blocking {
             Blocking::Tiles(tiling) if possible => Some(tiling),
             Blocking::Auto if possible && bytes > CACHE_BYTES => {
-                Some(Tiling { ring_bytes: RING_BYTES, tiles: 2 * self.rings.len(), margins: 2 })
+                let tiles = if self.rings.len() == 1 { 1 } else { 2 * self.rings.len() };
+                Some(Tiling { ring_bytes: RING_BYTES, tiles, margins: 2 })
             }
             Blocking::Auto | Blocking::Never | Blocking::Tiles(_) => None,
         }
@@ -78,7 +79,7 @@ impl<T: Real> Engine<T> {
     pub(super) fn stream<A: Arrival<T>>(
         &self,
         fields: &mut Fields<T>,
-        steps: usize,
+        (from, steps): (u64, usize),
         tiling: Tiling,
         arrival: &mut A,
     ) -> Result<(), A::Error> {
@@ -94,11 +95,11 @@ impl<T: Real> Engine<T> {
         }
         for tiles in before.chunks(self.rings.len()) {
             arrival.poke(fields, false)?;
-            self.run_tiles(fields, &pipeline, tiles);
+            self.run_tiles(fields, from, &pipeline, tiles);
         }
         arrival.poke(fields, true)?;
         self.fill_components(fields, &self.edges.reach(&layout, &pipeline.margin), &pipeline);
-        self.run_tiles(fields, &pipeline, &after);
+        self.run_tiles(fields, from, &pipeline, &after);
         for slot in pipeline.written() {
             fields.swap(slot);
         }
@@ -120,12 +121,11 @@ impl<T: Real> Engine<T> {
         self.fill_along(fields, &closed, Sides::Closed);
     }
 
-    fn run_tiles(&self, fields: &mut Fields<T>, pipeline: &Pipeline, tiles: &[&Span]) {
+    fn run_tiles(&self, fields: &mut Fields<T>, from: u64, pipeline: &Pipeline, tiles: &[&Span]) {
         let layout = *fields.layout();
         let addresses = Addresses::new(fields);
-        let (program, declaration, edges) = (self.program(), &self.declaration, &self.edges);
         let past_cache = fields.bytes() > LAST_CACHE_BYTES;
-        let stream = Stream { program, declaration, edges, pipeline, addresses: &addresses, layout, past_cache };
+        let stream = Stream { engine: self, from, pipeline, addresses: &addresses, layout, past_cache };
         let run = |tile: &&Span| {
             let thread = rayon::current_thread_index().unwrap_or(0) % self.rings.len();
             let mut rings = self.rings[thread].lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@
 use ringfort_kernels::{Declaration, Field, Mirror, Real, Role};
 
 use crate::field::{Fields, Layout, Span};
-use crate::grid::{AXES, Boundary, Grid, Region, Side};
+use crate::grid::{AXES, Boundary, Extents, Grid, Region, Side};
 
 /// Values that a boundary holds: slot, where, values.
 type Held<T> = Vec<(usize, Span, Vec<T>)>;
@@ -178,6 +178,29 @@ impl Edges {
     pub(crate) fn repeated(&self, axis: usize, index: isize) -> isize {
         let [first, last] = self.ends[axis];
         if self.wraps[axis] { first + (index - first).rem_euclid(last + 1 - first) } else { index }
+    }
+
+    /// Where the point `cell` of the grid, in global indices, lies within `span`: more than once where it repeats.
+    pub(crate) fn images(&self, cell: Extents, span: &Span) -> Vec<[isize; AXES]> {
+        let mut images = vec![[0; AXES]];
+        for axis in self.first..AXES {
+            let [first, last] = self.ends[axis];
+            let points = last + 1 - first;
+            let (low, high) = (span.low[axis], span.high[axis]);
+            let nearest = low + (first + cell[axis].cast_signed() - low).rem_euclid(points);
+            let along: Vec<isize> = (nearest..high).step_by(points.cast_unsigned()).collect();
+            images = images
+                .iter()
+                .flat_map(|image| {
+                    along.iter().map(move |&index| {
+                        let mut image = *image;
+                        image[axis] = index;
+                        image
+                    })
+                })
+                .collect();
+        }
+        images
     }
 
     /// Copies what fixed boundaries hold of the fields that a stage writes, within `span`, before the stage. A stage that

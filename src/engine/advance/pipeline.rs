@@ -41,6 +41,8 @@ pub(super) struct Write {
 /// One stage of one step.
 #[derive(Clone, Debug)]
 pub(super) struct Stage {
+    /// Number of the step.
+    pub(super) step: usize,
     /// Number of the stage within its step.
     pub(super) stage: usize,
     /// Planes that it lags behind the first stage.
@@ -104,7 +106,8 @@ impl Pipeline {
                 writes.push(Write { slot, version: Some(pipeline.versions.len()), last: false });
                 pipeline.versions.push(Version { slot, depth: 0, reach: [0; AXES], lag });
             }
-            pipeline.stages.push(Stage { stage, lag, margin, reads, writes });
+            let step = number / footprint.stages.len();
+            pipeline.stages.push(Stage { step, stage, lag, margin, reads, writes });
         }
         pipeline.settle(&latest, keeps);
         pipeline

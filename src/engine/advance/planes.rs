@@ -33,19 +33,18 @@ impl Edges {
             let images = images.flat_map(|side| (0..depth[axis].cast_signed()).map(move |cells| (side, cells)));
             let images = images.map(|(side, cells)| self.image(axis, side, field, cells));
             if axis == AXES - 1 {
-                let images: Vec<_> = images.collect();
-                if images.is_empty() {
+                let runs = runs(images);
+                if runs.is_empty() {
                     continue;
                 }
-                across.with(axis, 0, 1).each_row(|row| {
+                // Rows that lie `step` apart, `count` at a time.
+                let (count, step) = if first + 1 < axis { (across.extent(axis - 1), stride[axis - 1]) } else { (1, 0) };
+                let heads = across.with(axis, 0, 1).with(axis - 1, across.low[axis - 1], across.low[axis - 1] + 1);
+                heads.each_row(|row| {
                     let at = (first + 1..axis).map(|axis| row[axis] * stride[axis]).sum::<isize>();
-                    let row = address.wrapping_offset(at);
-                    for &(from, to, negate) in &images {
+                    for run in &runs {
                         // SAFETY: passed on.
-                        unsafe {
-                            let value = *row.offset(from);
-                            *row.offset(to) = if negate { -value } else { value };
-                        }
+                        unsafe { run.fill(address.wrapping_offset(at), count, step) };
                     }
                 });
                 continue;
@@ -63,6 +62,66 @@ impl Edges {
             if touched[1] && self.fills(axis, Side::High, which) {
                 across.high[axis] = across.high[axis].max(high + 1 + deep);
             }
+        }
+    }
+}
+
+/// Cells of a row that are copied within it.
+#[derive(Clone, Copy)]
+struct Run {
+    from: isize,
+    to: isize,
+    /// How many; 1 if with opposite sign.
+    cells: usize,
+    negate: bool,
+}
+
+/// Most cells of a run.
+const RUN: usize = 4;
+
+/// `images` (from, to, with opposite sign), those that follow each other taken together.
+fn runs(images: impl Iterator<Item = (isize, isize, bool)>) -> Vec<Run> {
+    let mut images: Vec<_> = images.collect();
+    images.sort_unstable_by_key(|&(_, to, _)| to);
+    let mut runs: Vec<Run> = Vec::new();
+    for (from, to, negate) in images {
+        match runs.last_mut() {
+            Some(run) if !negate && run.takes(from, to) => run.cells += 1,
+            _ => runs.push(Run { from, to, cells: 1, negate }),
+        }
+    }
+    runs
+}
+
+impl Run {
+    /// True if the next cell may be copied from `from` to `to`.
+    fn takes(&self, from: isize, to: isize) -> bool {
+        let cells = self.cells.cast_signed();
+        !self.negate && self.cells < RUN && from == self.from + cells && to == self.to + cells
+    }
+
+    /// Copies the run in `count` rows that lie `step` apart.
+    ///
+    /// # Safety
+    ///
+    /// The rows hold what is copied, and nobody else touches them.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
+    unsafe fn fill<T: Real>(self, row: *mut T, count: usize, step: isize) {
+        let mut from = row.wrapping_offset(self.from);
+        let mut to = row.wrapping_offset(self.to);
+        for _ in 0..count {
+            // SAFETY: passed on.
+            unsafe {
+                if self.cells == RUN {
+                    std::ptr::copy::<[T; RUN]>(from.cast(), to.cast(), 1);
+                } else if self.negate {
+                    *to = -*from;
+                } else {
+                    (0..self.cells).for_each(|cell| *to.add(cell) = *from.add(cell));
+                }
+            }
+            (from, to) = (from.wrapping_offset(step), to.wrapping_offset(step));
         }
     }
 }

@@ -9,7 +9,7 @@ use ringfort_kernels::{Build, Cell, Near, Real, Stencil};
 
 use super::footprint::Footprint;
 use super::lanes::{Simd, Vector};
-use super::rows::{Code, Planes, rows, stage_avx2, stage_avx512, stages};
+use super::rows::{Code, MOST_TOGETHER, Planes, rows, stage_avx2, stage_avx512, stages};
 use crate::field::{Fields, Span};
 use crate::grid::AXES;
 
@@ -35,6 +35,9 @@ pub trait Program<T: Real>: Send + Sync {
     /// Cells that a stage computes at once. Rows are widened to multiples of it: cells beyond are computed from whatever is
     /// there, and never used.
     fn width(&self) -> usize;
+
+    /// Most planes that a stage computes together.
+    fn together(&self) -> usize;
 
     /// Runs `pass` on the cells of `span`, which lie in one plane, and on as many of the next plane if `together` is 2.
     ///
@@ -131,19 +134,17 @@ impl Vectors for f32 {
 impl<S: Stencil<D>, T: Vectors, const D: usize> Compiled<S, T, D> {
     /// # Safety
     ///
-    /// As for `Program::run`.
-    #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
-    unsafe fn stage<const J: usize>(&self, stage: usize, planes: &Planes<T>, span: &Span) {
-        #[cfg(target_arch = "x86_64")]
-        match self.simd {
-            // SAFETY: passed on, and the instruction set was detected.
-            Simd::Avx512 => return unsafe { stage_avx512::<S, T, D, J>(&self.stencil, stage, planes, span) },
-            // SAFETY: passed on, and the instruction set was detected.
-            Simd::Avx2 => return unsafe { stage_avx2::<S, T, D, J>(&self.stencil, stage, planes, span) },
-            Simd::Baseline => {}
+    /// As for `Program::run`; the instruction set is not [`Simd::Baseline`].
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "vector instructions")]
+    unsafe fn vectors<const J: usize, const PAST: bool>(&self, stage: usize, planes: &Planes<T>, span: &Span) {
+        // SAFETY: passed on, and the instruction set was detected.
+        unsafe {
+            match self.simd {
+                Simd::Avx512 => stage_avx512::<S, T, D, J, PAST>(&self.stencil, stage, planes, span),
+                _ => stage_avx2::<S, T, D, J, PAST>(&self.stencil, stage, planes, span),
+            }
         }
-        // SAFETY: passed on.
-        unsafe { stages::<S, T, T, D, J>(&self.stencil, stage, planes, span) }
     }
 }
 
@@ -166,19 +167,33 @@ impl<S: Stencil<D>, T: Vectors, const D: usize> Program<T> for Compiled<S, T, D>
         1
     }
 
+    fn together(&self) -> usize {
+        // One value at a time there is nothing to gain, and compilers have less to do.
+        if self.simd == Simd::Baseline { 1 } else { MOST_TOGETHER }
+    }
+
     #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
     unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span, together: usize) {
         match pass {
             // SAFETY: passed on.
-            Pass::Prepare => unsafe { rows::<S, T, T, D, 1>(&self.stencil, Code::Prepare, planes, span) },
+            Pass::Prepare => unsafe { rows::<S, T, T, D, 1, false>(&self.stencil, Code::Prepare, planes, span) },
             // SAFETY: passed on.
-            Pass::Start => unsafe { rows::<S, T, T, D, 1>(&self.stencil, Code::Start, planes, span) },
-            Pass::Stage(stage) => match together {
+            Pass::Start => unsafe { rows::<S, T, T, D, 1, false>(&self.stencil, Code::Start, planes, span) },
+            Pass::Stage(stage) => {
+                #[cfg(target_arch = "x86_64")]
+                match (self.simd, together, planes.passes_by()) {
+                    (Simd::Baseline, ..) => {}
+                    // SAFETY: passed on.
+                    (_, 1, _) => return unsafe { self.vectors::<1, false>(stage, planes, span) },
+                    // SAFETY: passed on.
+                    (_, _, false) => return unsafe { self.vectors::<2, false>(stage, planes, span) },
+                    // SAFETY: passed on.
+                    (_, _, true) => return unsafe { self.vectors::<2, true>(stage, planes, span) },
+                }
+                assert_eq!(together, 1, "planes computed one by one");
                 // SAFETY: passed on.
-                1 => unsafe { self.stage::<1>(stage, planes, span) },
-                // SAFETY: passed on.
-                _ => unsafe { self.stage::<2>(stage, planes, span) },
-            },
+                unsafe { stages::<S, T, T, D, 1, false>(&self.stencil, stage, planes, span) }
+            }
         }
     }
 

@@ -31,8 +31,8 @@ pub struct Planes<T> {
     from: [[*const T; WINDOW]; MAX_SLOTS],
     to: [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
     stride: [[isize; AXES]; MAX_SLOTS],
-    /// Bit per slot: nobody reads soon what is written.
-    past_cache: u64,
+    /// Nobody reads soon what is written.
+    past_cache: bool,
     /// Planes whose next row comes from memory, with their strides.
     ahead: [(*const T, [isize; AXES]); MOST_AHEAD],
     ahead_count: usize,
@@ -45,7 +45,7 @@ impl<T> Planes<T> {
             from: [[std::ptr::null(); WINDOW]; MAX_SLOTS],
             to: [[std::ptr::null_mut(); MOST_TOGETHER]; MAX_SLOTS],
             stride: [[0; AXES]; MAX_SLOTS],
-            past_cache: 0,
+            past_cache: false,
             ahead: [(std::ptr::null(), [0; AXES]); MOST_AHEAD],
             ahead_count: 0,
         }
@@ -64,9 +64,14 @@ impl<T> Planes<T> {
         }
     }
 
-    /// Says whether what is written to `slot` goes past the caches, since nobody reads it soon. Its rows begin at cache lines.
-    pub(super) fn pass_by(&mut self, slot: usize, past_cache: bool) {
-        self.past_cache = self.past_cache & !(1 << slot) | u64::from(past_cache) << slot;
+    /// Says whether what is written goes past the caches, since nobody reads it soon. Its rows begin at cache lines.
+    pub(super) fn pass_by(&mut self, past_cache: bool) {
+        self.past_cache = past_cache;
+    }
+
+    /// True if what is written goes past the caches.
+    pub(super) fn passes_by(&self) -> bool {
+        self.past_cache
     }
 
     /// The plane `cells` away of `slot`, as it is read.
@@ -139,6 +144,7 @@ impl<'a, T: Real> View<'a, T> {
         // A grid of one axis is a single plane, its row.
         let across = if self.first == AXES - 1 { 0 } else { 1 };
         planes.forget_ahead();
+        planes.pass_by(self.past_cache && !self.pass.writes.iter().any(|&slot| self.pass.reads_here(slot)));
         for (slot, reach) in &self.pass.reads {
             let (stride, reach) = (self.stride[*slot], reach[self.first].cast_signed() * across);
             for cells in -reach..together.cast_signed() + reach {
@@ -151,7 +157,6 @@ impl<'a, T: Real> View<'a, T> {
         }
         for &slot in &self.pass.writes {
             let stride = self.stride[slot];
-            planes.pass_by(slot, self.past_cache && !self.pass.reads_here(slot));
             for number in 0..together {
                 let index = (plane + number.cast_signed()) * across;
                 planes.write(slot, number, self.to[slot].wrapping_offset(index * stride[self.first]), stride);
@@ -184,14 +189,14 @@ pub(super) enum Code {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 #[expect(unsafe_code, reason = "vector instructions")]
-pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, const J: usize>(
+pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, const J: usize, const PAST: bool>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
     span: &Span,
 ) {
     // SAFETY: passed on.
-    unsafe { stages::<S, T, T::Avx512, D, J>(s, stage, planes, span) }
+    unsafe { stages::<S, T, T::Avx512, D, J, PAST>(s, stage, planes, span) }
 }
 
 /// # Safety
@@ -200,14 +205,14 @@ pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, con
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "vector instructions")]
-pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const J: usize>(
+pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const J: usize, const PAST: bool>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
     span: &Span,
 ) {
     // SAFETY: passed on.
-    unsafe { stages::<S, T, T::Avx2, D, J>(s, stage, planes, span) }
+    unsafe { stages::<S, T, T::Avx2, D, J, PAST>(s, stage, planes, span) }
 }
 
 /// Gives the stage as a literal, so that a kernel's `match` on it costs nothing.
@@ -217,7 +222,7 @@ pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const
 /// As for `Program::run`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
-pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
+pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
@@ -227,7 +232,7 @@ pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize
         ($($number:literal)*) => {
             match stage {
                 // SAFETY: passed on.
-                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D, J>(s, Code::Stage($number), planes, span) },)*
+                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D, J, PAST>(s, Code::Stage($number), planes, span) },)*
                 _ => unreachable!("stage {stage} of {}", S::STAGES),
             }
         };
@@ -242,7 +247,7 @@ pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize
 /// As for `Program::run`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
-pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
+pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
     s: &S,
     code: Code,
     planes: &Planes<T>,
@@ -250,7 +255,6 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
 ) {
     // Copies that no address is taken of: every index into them is a literal, so only what is used stays, in registers.
     let (from, to, stride) = (planes.from, planes.to, planes.stride);
-    let past_cache = planes.past_cache;
     let width = L::WIDTH.cast_signed();
     // Along the axes of the plane other than the rows' own; the first axis of the grid is the plane's index.
     let (low, high) = (span.low, span.high);
@@ -268,43 +272,52 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
             }
             let mut x = low[3];
             while x < high[3] {
-                together::<S, T, L, D, J>(s, code, (&from, &to, &stride, past_cache), [0, z, y, x]);
+                together::<S, T, L, D, J, PAST>(s, code, (&from, &to, &stride), [0, z, y, opaque(x)]);
                 x += width;
             }
         }
     }
-    if past_cache != 0 {
+    if PAST {
         L::fence();
     }
 }
 
+/// `x`, which the compiler then takes for any number: it keeps each row's address and adds `x` to it, instead of moving
+/// dozens of addresses along, most of them in memory.
+#[inline(always)]
+#[expect(unsafe_code, reason = "nothing but a wall for the optimiser")]
+fn opaque(mut x: isize) -> isize {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inlateout(reg) x, options(pure, nomem, nostack, preserves_flags));
+    }
+    x
+}
+
 /// One vector of each of `J` planes. All are computed before any is stored, so that what they share is loaded once.
 #[inline(always)]
-fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
+fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
     s: &S,
     code: Code,
-    (from, to, stride, past_cache): Addresses<'_, T>,
+    (from, to, stride): Addresses<'_, T>,
     cell: [isize; AXES],
 ) {
-    let mut first = At { from, to, stride, past_cache, cell, plane: 0, new: New::none() };
+    let mut first = At { from, to, stride, cell, plane: 0, new: New::none() };
     call::<S, T, L, D>(s, code, &mut first);
     if J == 2 {
-        let mut second = At { from, to, stride, past_cache, cell, plane: 1, new: New::none() };
+        let mut second = At { from, to, stride, cell, plane: 1, new: New::none() };
         call::<S, T, L, D>(s, code, &mut second);
-        first.store::<D>();
-        second.store::<D>();
+        first.store::<D, PAST>();
+        second.store::<D, PAST>();
     } else {
-        first.store::<D>();
+        first.store::<D, PAST>();
     }
 }
 
-/// What [`Planes`] holds.
-type Addresses<'a, T> = (
-    &'a [[*const T; WINDOW]; MAX_SLOTS],
-    &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
-    &'a [[isize; AXES]; MAX_SLOTS],
-    u64,
-);
+/// Addresses and strides of [`Planes`].
+type Addresses<'a, T> =
+    (&'a [[*const T; WINDOW]; MAX_SLOTS], &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS], &'a [[isize; AXES]; MAX_SLOTS]);
 
 #[inline(always)]
 fn call<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code, cell: &mut At<'_, T, L>) {
@@ -333,7 +346,6 @@ struct At<'a, T, L> {
     from: &'a [[*const T; WINDOW]; MAX_SLOTS],
     to: &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
     stride: &'a [[isize; AXES]; MAX_SLOTS],
-    past_cache: u64,
     /// First cell of the vector.
     cell: [isize; AXES],
     /// Number of the plane among those computed together.
@@ -355,14 +367,14 @@ impl<T: Real, L: Vector<T>> At<'_, T, L> {
     /// Stores the new values.
     #[inline(always)]
     #[expect(unsafe_code, reason = "row access")]
-    fn store<const D: usize>(&self) {
+    fn store<const D: usize, const PAST: bool>(&self) {
         for number in 0..self.new.count {
             // SAFETY: the first `count` values were set. The footprint holds every slot that the kernel sets, and the caller
             // of `Program::run` gave it an address that is valid for the cells of the span, which this thread alone writes.
             unsafe {
                 let (slot, value) = self.new.values[number].assume_init();
                 let to = self.to[slot][self.plane].offset(self.position(slot, [0; D]));
-                if self.past_cache >> slot & 1 == 1 { value.store_past_cache(to) } else { value.store(to) }
+                if PAST { value.store_past_cache(to) } else { value.store(to) }
             }
         }
     }

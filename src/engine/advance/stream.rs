@@ -6,13 +6,14 @@
 
 use std::ops::Range;
 
-use ringfort_kernels::{Declaration, Real, Role};
+use ringfort_kernels::{Real, Role};
 
-use super::boundary::{Edges, Sides};
+use super::Engine;
+use super::boundary::Sides;
 use super::pipeline::{Pipeline, Read, Source, Stage, Version, Write};
 use super::planes::copy_rows;
-use super::program::{Pass, Program};
-use super::rows::{MOST_TOGETHER, Planes};
+use super::program::Pass;
+use super::rows::Planes;
 use super::tiles::widened;
 use crate::field::{Base, Fields, Layout, Span};
 use crate::grid::{AXES, Side};
@@ -42,9 +43,9 @@ impl<T: Real> Addresses<T> {
 
 /// What all tiles of one pass share.
 pub(super) struct Stream<'a, T: Real> {
-    pub(super) program: &'a dyn Program<T>,
-    pub(super) declaration: &'a Declaration,
-    pub(super) edges: &'a Edges,
+    pub(super) engine: &'a Engine<T>,
+    /// The first step, counted from the job's start.
+    pub(super) from: u64,
     pub(super) pipeline: &'a Pipeline,
     pub(super) addresses: &'a Addresses<T>,
     pub(super) layout: Layout,
@@ -97,7 +98,7 @@ impl Plane {
 impl<T: Real> Stream<'_, T> {
     /// Computes the cells of `tile`, a box of the block's own cells, after all steps.
     pub(super) fn tile(&self, tile: &Span, rings: &mut Rings<T>) {
-        let first = self.edges.first();
+        let first = self.engine.edges.first();
         let plane = Plane::new(&self.layout, first, tile, self.pipeline);
         let values = self.pipeline.planes(first) * plane.len + 2 * Layout::SLACK;
         if rings.len() < values {
@@ -109,14 +110,19 @@ impl<T: Real> Stream<'_, T> {
             run.starts.push(start);
             start += version.planes(first) * plane.len;
         }
-        let regions: Vec<Span> =
-            self.pipeline.stages.iter().map(|stage| self.edges.around(&self.layout, tile, &stage.margin)).collect();
+        let regions: Vec<Span> = self
+            .pipeline
+            .stages
+            .iter()
+            .map(|stage| self.engine.edges.around(&self.layout, tile, &stage.margin))
+            .collect();
         let from = regions[0].low[first];
         let to = tile.high[first] + self.pipeline.lag();
-        for front in (from..to).step_by(MOST_TOGETHER) {
+        let together = self.engine.program.together();
+        for front in (from..to).step_by(together) {
             for (stage, region) in self.pipeline.stages.iter().zip(&regions) {
                 let low = (front - stage.lag).max(region.low[first]);
-                let high = (front - stage.lag + MOST_TOGETHER.cast_signed()).min(region.high[first]);
+                let high = (front - stage.lag + together.cast_signed()).min(region.high[first]);
                 if low < high {
                     run.stage(stage, region, low..high);
                 }
@@ -142,6 +148,7 @@ impl<T: Real> Run<'_, '_, T> {
     #[expect(unsafe_code, reason = "planes are addressed in rings and in fields")]
     fn stage(&mut self, stage: &Stage, region: &Span, indices: Range<isize>) {
         self.planes.forget_ahead();
+        self.planes.pass_by(self.stream.past_cache && stage.writes.iter().all(|write| write.version.is_none()));
         for read in &stage.reads {
             let reach = read.reach[self.first].cast_signed();
             for index in indices.start - reach..indices.end + reach {
@@ -157,20 +164,23 @@ impl<T: Real> Run<'_, '_, T> {
             }
         }
         for write in &stage.writes {
-            self.planes.pass_by(write.slot, write.version.is_none() && self.stream.past_cache);
             for (number, index) in indices.clone().enumerate() {
                 let (address, stride) = self.target(write, index);
                 self.planes.write(write.slot, number, address, stride);
             }
         }
-        let rows = widened(region, self.stream.program.width()).with(self.first, indices.start, indices.start + 1);
+        let rows =
+            widened(region, self.stream.engine.program.width()).with(self.first, indices.start, indices.start + 1);
         // SAFETY: every plane that the stage reads was computed before (that is what the lags are for) or is part of a field
         // whose halo holds it; rings and second levels hold the region; rings are this thread's own, and tiles write
         // disjoint boxes of the second levels, which nobody reads.
-        unsafe { self.stream.program.run(Pass::Stage(stage.stage), &self.planes, &rows, indices.clone().count()) };
+        unsafe {
+            self.stream.engine.program.run(Pass::Stage(stage.stage), &self.planes, &rows, indices.clone().count())
+        };
         for index in indices {
             let span = region.with(self.first, index, index + 1);
             for write in &stage.writes {
+                self.add(stage, write, &span, index);
                 self.hold(write, &span, index);
                 if let Some(version) = write.version {
                     let version = &self.stream.pipeline.versions[version];
@@ -188,7 +198,7 @@ impl<T: Real> Run<'_, '_, T> {
     fn source(&self, read: &Read, index: isize) -> (*const T, [isize; AXES]) {
         match read.source {
             Source::Field => {
-                let index = self.stream.edges.repeated(self.first, index);
+                let index = self.stream.engine.edges.repeated(self.first, index);
                 let (address, stride) = self.stream.addresses.plane(read.slot, self.first, index);
                 (address.cast_const(), stride)
             }
@@ -219,11 +229,11 @@ impl<T: Real> Run<'_, '_, T> {
     /// Where plane `index` of a version begins: in its ring, or among the planes beyond a boundary.
     fn place(&self, version: usize, index: isize) -> usize {
         let found = &self.stream.pipeline.versions[version];
-        let [low, high] = self.stream.edges.ends(self.first);
+        let [low, high] = self.stream.engine.edges.ends(self.first);
         let reach = found.reach[self.first];
-        let number = if index < low && !self.stream.edges.open(self.first, Side::Low) {
+        let number = if index < low && !self.stream.engine.edges.open(self.first, Side::Low) {
             found.depth + (low - 1 - index).cast_unsigned()
-        } else if index > high && !self.stream.edges.open(self.first, Side::High) {
+        } else if index > high && !self.stream.engine.edges.open(self.first, Side::High) {
             found.depth + reach + (index - high - 1).cast_unsigned()
         } else {
             index.rem_euclid(found.depth.cast_signed()).cast_unsigned()
@@ -231,17 +241,35 @@ impl<T: Real> Run<'_, '_, T> {
         self.starts[version] + number * self.plane.len
     }
 
+    /// Adds what point sources give to plane `index`.
+    #[expect(unsafe_code, reason = "a cell is addressed in a ring or in a field")]
+    fn add(&mut self, stage: &Stage, write: &Write, span: &Span, index: isize) {
+        let engine = self.stream.engine;
+        for drive in engine.added(write.slot, stage.stage) {
+            let step = self.stream.from + stage.step as u64;
+            for cell in engine.edges.images(drive.cell, span) {
+                let (address, stride) = self.target(write, index);
+                let at: isize = (self.first + 1..AXES).map(|axis| cell[axis] * stride[axis]).sum();
+                // SAFETY: the cell lies in the region, which ring or field hold, and this thread alone writes it.
+                unsafe {
+                    let value = address.wrapping_offset(at);
+                    *value = *value + T::of(drive.value(step));
+                }
+            }
+        }
+    }
+
     /// Gives points that a fixed boundary holds the value that they had before the first step.
     fn hold(&mut self, write: &Write, span: &Span, index: isize) {
-        let field = &self.stream.declaration.fields[write.slot];
+        let field = &self.stream.engine.declaration.fields[write.slot];
         let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
         let Some(held) = held else { return };
         for axis in self.first..AXES {
-            for at in self.stream.edges.held(axis).into_iter().flatten() {
+            for at in self.stream.engine.edges.held(axis).into_iter().flatten() {
                 if !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
-                let repeated = self.stream.edges.repeated(self.first, index);
+                let repeated = self.stream.engine.edges.repeated(self.first, index);
                 let (from, from_stride) = self.stream.addresses.plane(held, self.first, repeated);
                 let to = self.target(write, index);
                 self.copy((from.cast_const(), from_stride), to, &span.with(axis, at, at + 1));
@@ -252,23 +280,23 @@ impl<T: Real> Run<'_, '_, T> {
     /// Fills the cells of plane `index` of a version beyond the boundaries across its own axes.
     #[expect(unsafe_code, reason = "rows are addressed in rings")]
     fn fill(&mut self, write: &Write, version: &Version, span: &Span, index: isize) {
-        let field = &self.stream.declaration.fields[write.slot];
+        let field = &self.stream.engine.declaration.fields[write.slot];
         let plane = self.target(write, index);
         // SAFETY: the ring's plane holds the region and what is read beyond it, and is this thread's own.
-        unsafe { self.stream.edges.fill_plane(plane, field, span, &version.reach, Sides::Closed) };
+        unsafe { self.stream.engine.edges.fill_plane(plane, field, span, &version.reach, Sides::Closed) };
     }
 
     /// Copies plane `index` of a version to the planes beyond a boundary that repeat it.
     fn beyond(&mut self, write: &Write, version: &Version, index: isize) {
         let Some(number) = write.version else { return };
-        let field = &self.stream.declaration.fields[version.slot];
+        let field = &self.stream.engine.declaration.fields[version.slot];
         let len = self.plane.len;
         for side in Side::BOTH {
-            if self.stream.edges.open(self.first, side) {
+            if self.stream.engine.edges.open(self.first, side) {
                 continue;
             }
             for cells in 0..version.reach[self.first].cast_signed() {
-                let (from, to, negate) = self.stream.edges.image(self.first, side, field, cells);
+                let (from, to, negate) = self.stream.engine.edges.image(self.first, side, field, cells);
                 if from != index {
                     continue;
                 }
