@@ -8,6 +8,7 @@
 
 mod blocking;
 mod boundary;
+mod fill;
 pub mod footprint;
 mod lanes;
 pub mod library;
@@ -35,7 +36,7 @@ use footprint::PassFootprint;
 pub use lanes::Simd;
 use program::{Pass, Program};
 use rows::{Planes, View};
-use stream::{Addresses, Rings};
+use stream::Rings;
 use tiles::{pieces, shells, tile, tile_indices, widened};
 
 /// Tiles that each thread gets in a stage, so that a late thread costs little.
@@ -204,14 +205,6 @@ impl<T: Real> Engine<T> {
         self.declaration.of_role(role).map(|(slot, _)| slot).filter(|&slot| fields.is_full(slot)).collect()
     }
 
-    /// Fills the cells of `slots` beyond the grid's boundaries, as deep as the halo is there.
-    pub fn fill_boundary(&self, fields: &mut Fields<T>, slots: &[usize]) {
-        let all = fields.layout().all();
-        let slots: Vec<_> = slots.iter().map(|&slot| (slot, fields.layout().halo)).collect();
-        self.fill_across(fields, &slots, &all, Sides::All);
-        self.fill_along(fields, &slots, Sides::All);
-    }
-
     /// Runs a pass that is not a stage on the own cells.
     pub fn once(&self, fields: &mut Fields<T>, pass: Pass) {
         let own = fields.layout().own();
@@ -356,53 +349,6 @@ impl<T: Real> Engine<T> {
         }
         for (slot, span, values) in held {
             fields.write(slot, &span, &values);
-        }
-    }
-
-    /// Fills `depth` cells of the halo of all components that repeat the block's own other end, once all others are there.
-    fn repeat(&self, fields: &mut Fields<T>, depth: &[usize; AXES]) {
-        if !self.edges.repeats() {
-            return;
-        }
-        let span = self.edges.reach(fields.layout(), depth);
-        let slots: Vec<_> = self.declaration.of_role(Role::Component).map(|(slot, _)| (slot, *depth)).collect();
-        self.fill_across(fields, &slots, &span, Sides::Open);
-        self.fill_along(fields, &slots, Sides::Open);
-    }
-
-    /// Fills the cells of some slots, each so deep, beyond the sides `which` of all axes but the first, for the cells of
-    /// `span` and the corners.
-    #[expect(unsafe_code, reason = "threads fill disjoint planes of the same field")]
-    fn fill_across(&self, fields: &mut Fields<T>, slots: &[(usize, [usize; AXES])], span: &Span, which: Sides) {
-        let first = self.edges.first();
-        if first == AXES - 1 || slots.is_empty() {
-            return;
-        }
-        let addresses = Addresses::new(fields);
-        let fill = |index: isize| {
-            let plane = span.with(first, index, index + 1);
-            for (slot, depth) in slots {
-                let at = addresses.plane(*slot, first, index);
-                // A field with the same value everywhere has nothing to fill.
-                if at.1[first] != 0 {
-                    // SAFETY: the halo holds what is filled; each plane is filled by one thread, and nobody else uses it.
-                    unsafe { self.edges.fill_plane(at, &self.declaration.fields[*slot], &plane, depth, which) };
-                }
-            }
-        };
-        match &self.pool {
-            None => (span.low[first]..span.high[first]).for_each(fill),
-            Some(pool) => pool.install(|| {
-                use rayon::prelude::*;
-                (span.low[first]..span.high[first]).into_par_iter().for_each(fill);
-            }),
-        }
-    }
-
-    /// Fills the planes of some slots, each so deep, beyond the sides `which` of the first axis, once all others are filled.
-    fn fill_along(&self, fields: &mut Fields<T>, slots: &[(usize, [usize; AXES])], which: Sides) {
-        for (slot, depth) in slots {
-            self.edges.fill_ends(fields, (*slot, &self.declaration.fields[*slot]), depth, which);
         }
     }
 

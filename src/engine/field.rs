@@ -304,25 +304,6 @@ impl<T: Real> Fields<T> {
         });
     }
 
-    /// Copies the values of `slot` in `from` to the cells of `to`, which has the same extents.
-    ///
-    /// # Panics
-    ///
-    /// If a span leaves the layout, extents differ, or the slot has no value per cell.
-    pub fn copy(&mut self, slot: usize, from: &Span, to: &Span) {
-        let whole = self.layout.all();
-        assert!(whole.holds(from) && whole.holds(to), "{from:?} or {to:?} leaves {:?}", self.layout);
-        assert!((0..AXES).all(|axis| from.extent(axis) == to.extent(axis)), "{from:?} is not {to:?} moved");
-        let Storage::Full { now, .. } = &mut self.slots[slot] else { panic!("slot {slot} has no value per cell") };
-        let width = from.extent(3);
-        let layout = self.layout;
-        to.each_row(|cell| {
-            let source = std::array::from_fn(|axis| cell[axis] - to.low[axis] + from.low[axis]);
-            let (to, from) = (layout.at(cell).cast_unsigned(), layout.at(source).cast_unsigned());
-            now.copy_within(from..from + width, to);
-        });
-    }
-
     /// Sets the values of `slot` in `span` from `values`, in memory order.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use ringfort_kernels::{Cell, Near, Stencil};
 
-use super::rows::MAX_REACH;
+use super::rows::{MAX_REACH, MOST_WRITES};
 use crate::grid::AXES;
 
 /// Most slots that a kernel may declare.
@@ -80,7 +80,7 @@ impl Footprint {
     ///
     /// # Panics
     ///
-    /// If the kernel breaks a rule of its trait: more than [`MAX_STAGES`] stages, a slot beyond [`MAX_SLOTS`], a slot read
+    /// If the kernel breaks a rule of its trait: more than [`MAX_STAGES`] stages, a slot beyond [`MAX_SLOTS`], too many slots set, a slot read
     /// after it was set, a rate that reads beyond its own point, or a start pass that writes what it reads beyond its own point.
     #[must_use]
     pub fn of<const D: usize>(stencil: &impl Stencil<D>, stages: usize) -> Self {
@@ -100,6 +100,8 @@ impl Footprint {
         };
         let most = all.pass_radius()[AXES - D];
         assert!(most <= MAX_REACH, "a kernel reads at most {MAX_REACH} cells away along the first axis, not {most}");
+        let writes = all.stages.iter().chain([&all.prepare, &all.start]).map(|pass| pass.writes.len()).max();
+        assert!(writes <= Some(MOST_WRITES), "a kernel's pass sets at most {MOST_WRITES} slots, not {writes:?}");
         assert_eq!(all.rate.radius(), [0; AXES], "a kernel's rate reads its own point only");
         let clash = all.start.writes.iter().find(|&&slot| all.start.spreads(slot));
         assert_eq!(clash, None, "a kernel's start pass writes no slot whose neighbours it reads");

@@ -1,4 +1,4 @@
-//! Runs a kernel's passes on the rows of one plane: whole vectors, then the rest one by one.
+//! Runs a kernel's passes on the rows of one plane, or of two at once, in whole vectors.
 //!
 //! Input: addresses of the planes around the one that is computed. Output: that plane. A plane is all cells with one
 //! index along the grid's first axis; where planes lie (in a field or in a ring of a few planes) is the engine's choice.
@@ -22,8 +22,8 @@ const WINDOW: usize = 2 * MAX_REACH + MOST_TOGETHER;
 pub(super) const LAST_CACHE_BYTES: usize = 32 << 20;
 /// Most planes that are fetched ahead.
 const MOST_AHEAD: usize = 16;
-/// Most slots that a stage may write.
-const MOST_WRITES: usize = 24;
+/// Most slots that a pass may set.
+pub(super) const MOST_WRITES: usize = 24;
 
 /// Addresses of cell 0 (along all other axes) of the planes that a pass reads and writes.
 #[derive(Clone)]
@@ -263,7 +263,7 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
     for z in slow {
         for y in fast.clone() {
             for &(address, stride) in &planes.ahead[..planes.ahead_count] {
-                let at = if D == 4 { z * stride[1] } else { 0 } + if D >= 3 { (y + 1) * stride[2] } else { 0 };
+                let at = (y + 1) * stride[2];
                 let mut x = low[3];
                 while x < high[3] {
                     L::fetch(address.wrapping_offset(at + x));
