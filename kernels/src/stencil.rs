@@ -45,6 +45,10 @@ pub trait Stencil<const AXES: usize>: Send + Sync + 'static {
     /// Passes over the grid that make one step, at most 8.
     const STAGES: usize = 1;
 
+    /// Pairs of components, the second of which holds what the first was one step before. The kernel, of one stage, reads the
+    /// older level at its own point and never sets it: the engine writes the new level over it, so that nothing is copied.
+    const OLDER_LEVELS: &'static [(usize, usize)] = &[];
+
     /// One point in stage `stage`: new values of components and scratch fields.
     fn point<L: Lane>(&self, stage: usize, cell: &mut impl Cell<L, AXES>);
 

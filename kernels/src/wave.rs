@@ -98,6 +98,8 @@ fn pair<L: Lane, const AXES: usize>(cell: &impl Near<L, AXES>, axis: usize, k: u
 impl<const AXES: usize, const R: usize, const VARYING: bool, const SPONGE: bool, const EVEN: bool> Stencil<AXES>
     for WaveStencil<AXES, R, VARYING, SPONGE, EVEN>
 {
+    const OLDER_LEVELS: &'static [(usize, usize)] = &[(PRESSURE, PRESSURE_BEFORE)];
+
     #[inline(always)]
     fn point<L: Lane>(&self, _stage: usize, cell: &mut impl Cell<L, AXES>) {
         let here = cell.here(PRESSURE);
@@ -116,7 +118,6 @@ impl<const AXES: usize, const R: usize, const VARYING: bool, const SPONGE: bool,
             next = L::select(next.abs().lt(L::of(TINY)), L::of(0.0), next);
         }
         cell.set(PRESSURE, next);
-        cell.set(PRESSURE_BEFORE, here);
     }
 
     #[inline(always)]

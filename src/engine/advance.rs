@@ -288,7 +288,8 @@ impl<T: Real> Engine<T> {
         arrival: &mut A,
     ) -> Result<Option<Span>, A::Error> {
         let pass = &self.program.footprint().stages[stage];
-        if pass.writes.iter().any(|&slot| !pass.spreads(slot) && self.evolves(slot)) {
+        let footprint = self.program.footprint();
+        if pass.writes.iter().any(|&slot| self.evolves(slot) && !footprint.needs_second_level(slot)) {
             return Ok(None);
         }
         let radius = pass.radius();
@@ -335,7 +336,9 @@ impl<T: Real> Engine<T> {
             }
         }
         for &slot in &pass.writes {
-            if pass.spreads(slot) {
+            if let Some(older) = self.program.footprint().older_level(slot) {
+                fields.exchange(slot, older);
+            } else if pass.spreads(slot) {
                 fields.swap(slot);
             }
         }
@@ -386,7 +389,7 @@ impl<T: Real> Engine<T> {
 
     /// Runs `pass` on `span`, in tiles on all threads.
     fn pass(&self, fields: &mut Fields<T>, pass: Pass, footprint: &PassFootprint, span: &Span) {
-        let view = View::new(fields, self.edges.first(), footprint);
+        let view = View::new(fields, self.edges.first(), footprint, self.program.footprint());
         assert!(view.within.holds(span), "{span:?} leaves {:?}", view.within);
         match &self.pool {
             None => self.sweep(pass, &view, span),

@@ -229,6 +229,11 @@ impl<T: Real> Fields<T> {
         }
     }
 
+    /// Gives each of two slots the other's storage.
+    pub fn exchange(&mut self, one: usize, other: usize) {
+        self.slots.swap(one, other);
+    }
+
     /// Value of `slot` at `cell`.
     ///
     /// # Panics

@@ -33,6 +33,10 @@ fn stages<const D: usize, S: Stencil<D>>(_: &S) -> usize {
     S::STAGES
 }
 
+fn older_levels<const D: usize, S: Stencil<D>>(_: &S) -> &'static [(usize, usize)] {
+    S::OLDER_LEVELS
+}
+
 fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_, T>) -> Vec<Global<T>> {
     let cells = job.grid.region().cells();
     for values in &mut job.fields {
@@ -53,6 +57,9 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
         for stage in 0..stages(stencil) {
             let before = job.fields.clone();
             let written = sweep(&mut job, |cell| stencil.point::<T>(stage, cell));
+            for &(newer, older) in older_levels(stencil) {
+                job.fields[older].clone_from(&before[newer]);
+            }
             for drive in job.drives.iter().filter(|drive| last[drive.slot] == Some(stage)) {
                 let value = &mut job.fields[drive.slot][job.grid.region().offset(drive.cell)];
                 *value = *value + T::of(drive.value(step as u64));

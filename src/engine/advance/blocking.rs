@@ -65,14 +65,13 @@ impl<T: Real> Engine<T> {
     /// True if a block of `extent` cells that takes `steps` steps at once needs a second level of component `slot`.
     pub(super) fn second_level(&self, slot: usize, extent: [usize; AXES], steps: usize) -> bool {
         let footprint = self.program.footprint();
-        let written = footprint.stages.iter().any(|stage| stage.writes.contains(&slot));
-        footprint.needs_second_level(slot) || (written && self.blocks(extent, steps).is_some())
+        footprint.needs_second_level(slot) || (footprint.changes(slot) && self.blocks(extent, steps).is_some())
     }
 
     /// True if all components that evolve have a second level to be written to.
     pub(super) fn can_block(&self, fields: &Fields<T>) -> bool {
-        let written = |slot| self.program.footprint().stages.iter().any(|stage| stage.writes.contains(&slot));
-        self.declaration.of_role(Role::Component).all(|(slot, _)| !written(slot) || fields.has_spare(slot))
+        let changes = |slot| self.program.footprint().changes(slot);
+        self.declaration.of_role(Role::Component).all(|(slot, _)| !changes(slot) || fields.has_spare(slot))
     }
 
     /// All steps in one pass, in tiles: first those that need no halo, while it arrives.

@@ -73,6 +73,8 @@ pub struct Footprint {
     pub start: PassFootprint,
     /// The rate that bounds the time step.
     pub rate: PassFootprint,
+    /// Pairs of components, the second of which holds what the first was one step before.
+    pub older_levels: Vec<(usize, usize)>,
 }
 
 impl Footprint {
@@ -83,7 +85,8 @@ impl Footprint {
     /// If the kernel breaks a rule of its trait: more than [`MAX_STAGES`] stages, a slot beyond [`MAX_SLOTS`], too many slots set, a slot read
     /// after it was set, a rate that reads beyond its own point, or a start pass that writes what it reads beyond its own point.
     #[must_use]
-    pub fn of<const D: usize>(stencil: &impl Stencil<D>, stages: usize) -> Self {
+    pub fn of<const D: usize, S: Stencil<D>>(stencil: &S) -> Self {
+        let stages = S::STAGES;
         assert!((1..=MAX_STAGES).contains(&stages), "a kernel has 1 to {MAX_STAGES} stages, not {stages}");
         let record = |run: &dyn Fn(&mut Recorder<D>)| {
             let mut recorder = Recorder::<D>::default();
@@ -97,6 +100,7 @@ impl Footprint {
             rate: record(&|cell| {
                 let _ = stencil.rate::<f64>(cell);
             }),
+            older_levels: S::OLDER_LEVELS.to_vec(),
         };
         let most = all.pass_radius()[AXES - D];
         assert!(most <= MAX_REACH, "a kernel reads at most {MAX_REACH} cells away along the first axis, not {most}");
@@ -105,6 +109,11 @@ impl Footprint {
         assert_eq!(all.rate.radius(), [0; AXES], "a kernel's rate reads its own point only");
         let clash = all.start.writes.iter().find(|&&slot| all.start.spreads(slot));
         assert_eq!(clash, None, "a kernel's start pass writes no slot whose neighbours it reads");
+        for &(newer, older) in &all.older_levels {
+            let step = &all.stages[0];
+            let apart = step.writes.contains(&newer) && step.reads_here(older) && !step.writes.contains(&older);
+            assert!(apart && stages == 1, "a kernel's only stage sets slot {newer} and reads its older level {older} here");
+        }
         all
     }
 
@@ -134,10 +143,30 @@ impl Footprint {
         most
     }
 
-    /// True if some stage writes `slot` while it reads it at other points: a second level is needed.
+    /// True if some stage writes `slot` while it reads it at other points, and there is no older level to write over: a second
+    /// level is needed.
     #[must_use]
     pub fn needs_second_level(&self, slot: usize) -> bool {
-        self.stages.iter().any(|stage| stage.writes.contains(&slot) && stage.spreads(slot))
+        self.older_level(slot).is_none()
+            && self.stages.iter().any(|stage| stage.writes.contains(&slot) && stage.spreads(slot))
+    }
+
+    /// The slot that holds what `slot` was one step before.
+    #[must_use]
+    pub fn older_level(&self, slot: usize) -> Option<usize> {
+        self.older_levels.iter().find(|pair| pair.0 == slot).map(|pair| pair.1)
+    }
+
+    /// The slot whose value one step before `slot` holds.
+    #[must_use]
+    pub fn newer_level(&self, slot: usize) -> Option<usize> {
+        self.older_levels.iter().find(|pair| pair.1 == slot).map(|pair| pair.0)
+    }
+
+    /// True if a step gives `slot` a new value.
+    #[must_use]
+    pub fn changes(&self, slot: usize) -> bool {
+        self.newer_level(slot).is_some() || self.stages.iter().any(|stage| stage.writes.contains(&slot))
     }
 
     /// True if a stage reads or writes `slot`.
@@ -160,7 +189,8 @@ impl Footprint {
         self.stages
             .iter()
             .map(|stage| {
-                let fetched = stage.writes.iter().filter(|&&slot| stage.spreads(slot) || !stage.reads(slot)).count();
+                let fetches = |slot| self.older_level(slot).is_none() && (stage.spreads(slot) || !stage.reads(slot));
+                let fetched = stage.writes.iter().filter(|&&slot| fetches(slot)).count();
                 stage.reads.len() + stage.writes.len() + fetched
             })
             .sum()

@@ -14,8 +14,8 @@ use crate::grid::AXES;
 /// Where a stage finds a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// As it was before the first step.
-    Field,
+    /// What is in the slot's field, as it was before the first step.
+    Field(usize),
     /// As an earlier stage wrote it.
     Version(usize),
 }
@@ -34,8 +34,8 @@ pub(super) struct Write {
     pub(super) slot: usize,
     /// The version in a ring; `None`: straight to the field.
     pub(super) version: Option<usize>,
-    /// True if it is the field's value after the last step.
-    pub(super) last: bool,
+    /// The slot whose value after the last step it is.
+    pub(super) outcome: Option<usize>,
 }
 
 /// One stage of one step.
@@ -74,12 +74,12 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// The order of `steps` steps along axis `first`. `keeps` says which slots outlive a step.
+    /// The order of `steps` steps, 2 or more, along axis `first`. `keeps` says which slots outlive a step.
     pub(super) fn new(footprint: &Footprint, steps: usize, first: usize, keeps: &dyn Fn(usize) -> bool) -> Self {
         let mut margin = footprint.step_radius().map(|cells| cells * steps);
         let mut pipeline = Self { stages: Vec::new(), versions: Vec::new(), margin };
-        // Version and writing stage of each slot, as of the stage at hand.
-        let mut latest: Vec<(usize, usize)> = Vec::new();
+        // Where the present value of each slot is that was written.
+        let mut latest: Vec<(usize, Source)> = Vec::new();
         let mut lag = 0;
         for number in 0..steps * footprint.stages.len() {
             let stage = number % footprint.stages.len();
@@ -92,35 +92,42 @@ impl Pipeline {
                 margin[axis] -= radius[axis];
             }
             let reads = pass.reads.iter().map(|&(slot, reach)| {
-                let version = latest.iter().find(|entry| entry.0 == slot).map(|entry| entry.1);
-                if let Some(version) = version {
+                let source = present(&latest, slot);
+                if let Source::Version(version) = source {
                     pipeline.versions[version].is_read(lag, reach, first);
                 }
-                Read { slot, source: version.map_or(Source::Field, Source::Version), reach }
+                Read { slot, source, reach }
             });
             let reads = reads.collect();
             let mut writes = Vec::new();
             for &slot in &pass.writes {
+                let version = pipeline.versions.len();
+                if let Some(older) = footprint.older_level(slot) {
+                    let before = present(&latest, slot);
+                    latest.retain(|entry| entry.0 != older);
+                    latest.push((older, before));
+                }
                 latest.retain(|entry| entry.0 != slot);
-                latest.push((slot, pipeline.versions.len()));
-                writes.push(Write { slot, version: Some(pipeline.versions.len()), last: false });
+                latest.push((slot, Source::Version(version)));
+                writes.push(Write { slot, version: Some(version), outcome: None });
                 pipeline.versions.push(Version { slot, depth: 0, reach: [0; AXES], lag });
             }
             let step = number / footprint.stages.len();
             pipeline.stages.push(Stage { step, stage, lag, margin, reads, writes });
         }
-        pipeline.settle(&latest, keeps);
+        latest.retain(|entry| keeps(entry.0));
+        pipeline.settle(&latest);
         pipeline
     }
 
-    /// Marks the last versions, and sends those that nobody reads straight to the field.
-    fn settle(&mut self, latest: &[(usize, usize)], keeps: &dyn Fn(usize) -> bool) {
+    /// Marks what outlives the steps, and sends that which nobody reads straight to the field.
+    fn settle(&mut self, latest: &[(usize, Source)]) {
         for stage in &mut self.stages {
             for write in &mut stage.writes {
-                write.last = keeps(write.slot) && latest.iter().any(|entry| Some(entry.1) == write.version);
                 let Some(version) = write.version else { continue };
+                write.outcome = latest.iter().find(|entry| entry.1 == Source::Version(version)).map(|entry| entry.0);
                 // What lies beyond the tile must not be written to the field: the tiles beside write it.
-                if write.last && self.versions[version].depth == 0 && stage.margin == [0; AXES] {
+                if write.outcome.is_some() && self.versions[version].depth == 0 && stage.margin == [0; AXES] {
                     write.version = None;
                 } else {
                     self.versions[version].depth = self.versions[version].depth.max(MOST_TOGETHER);
@@ -136,7 +143,7 @@ impl Pipeline {
 
     /// Slots that the steps give a new value, in the field's second level.
     pub(super) fn written(&self) -> impl Iterator<Item = usize> {
-        self.stages.iter().flat_map(|stage| &stage.writes).filter(|write| write.last).map(|write| write.slot)
+        self.stages.iter().flat_map(|stage| &stage.writes).filter_map(|write| write.outcome)
     }
 
     /// Planes that the last stage lags behind the first.
@@ -148,6 +155,11 @@ impl Pipeline {
     pub(super) fn planes(&self, first: usize) -> usize {
         self.versions.iter().map(|version| version.planes(first)).sum()
     }
+}
+
+/// Where the present value of `slot` is.
+fn present(latest: &[(usize, Source)], slot: usize) -> Source {
+    latest.iter().find(|entry| entry.0 == slot).map_or(Source::Field(slot), |entry| entry.1)
 }
 
 impl Version {

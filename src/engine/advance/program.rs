@@ -80,7 +80,7 @@ impl<T> Compile<T> {
     where
         T: Vectors,
     {
-        let footprint = Footprint::of(&stencil, S::STAGES);
+        let footprint = Footprint::of(&stencil);
         Box::new(Compiled::<S, T, D> { stencil, footprint, simd: self.simd, precision: PhantomData })
     }
 }

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use ringfort_kernels::{Cell, Near, Real, Stencil};
 
-use super::footprint::{MAX_SLOTS, PassFootprint};
+use super::footprint::{Footprint, MAX_SLOTS, PassFootprint};
 use super::lanes::Vector;
 use super::program::Vectors;
 use crate::field::{Fields, Layout, Span};
@@ -22,6 +22,10 @@ const WINDOW: usize = 2 * MAX_REACH + MOST_TOGETHER;
 pub(super) const LAST_CACHE_BYTES: usize = 32 << 20;
 /// Most planes that are fetched ahead.
 const MOST_AHEAD: usize = 16;
+/// Bytes that what comes from memory is fetched ahead: some rows, so that it is there in time and still in the nearest cache.
+const AHEAD_BYTES: usize = 4096;
+/// Vectors between two fetches: all of a row at once would fill the queues of the processor.
+const VECTORS_PER_FETCH: isize = 4;
 /// Most slots that a pass may set.
 pub(super) const MOST_WRITES: usize = 24;
 
@@ -33,7 +37,7 @@ pub struct Planes<T> {
     stride: [[isize; AXES]; MAX_SLOTS],
     /// Nobody reads soon what is written.
     past_cache: bool,
-    /// Planes whose next row comes from memory, with their strides.
+    /// Planes that come from memory, with their strides.
     ahead: [(*const T, [isize; AXES]); MOST_AHEAD],
     ahead_count: usize,
 }
@@ -56,7 +60,7 @@ impl<T> Planes<T> {
         self.ahead_count = 0;
     }
 
-    /// Says that rows of the plane at `address` come from memory, so that each is fetched while the one before is computed.
+    /// Says that the plane at `address` comes from memory, so that it is fetched ahead of what is computed.
     pub(super) fn ahead(&mut self, address: *const T, stride: [isize; AXES]) {
         if self.ahead_count < MOST_AHEAD {
             self.ahead[self.ahead_count] = (address, stride);
@@ -94,7 +98,9 @@ pub(super) struct View<'a, T> {
     from: [*const T; MAX_SLOTS],
     to: [*mut T; MAX_SLOTS],
     stride: [[isize; AXES]; MAX_SLOTS],
-    /// What is written only goes past the caches.
+    /// What is read does not stay in any cache from one sweep to the next.
+    from_memory: bool,
+    /// What is written goes past the caches.
     past_cache: bool,
     /// Cells that the pass may be run on.
     pub(super) within: Span,
@@ -108,20 +114,22 @@ unsafe impl<T: Send> Send for View<'_, T> {}
 unsafe impl<T: Sync> Sync for View<'_, T> {}
 
 impl<'a, T: Real> View<'a, T> {
-    /// Addresses of `fields` for a pass with footprint `pass` over planes across axis `first`: what spreads is written
-    /// to its second level.
+    /// Addresses of `fields` for a pass with footprint `pass`, of a kernel's footprint `all`, over planes across axis `first`:
+    /// what spreads is written over its older level, or to its second level.
     ///
     /// # Panics
     ///
     /// If a slot that the pass uses has no storage: the engine's own mistake.
-    pub(super) fn new(fields: &mut Fields<T>, first: usize, pass: &'a PassFootprint) -> Self {
+    pub(super) fn new(fields: &mut Fields<T>, first: usize, pass: &'a PassFootprint, all: &Footprint) -> Self {
+        let from_memory = first < AXES - 1 && fields.bytes() > LAST_CACHE_BYTES;
         let mut view = Self {
             pass,
             first,
             from: [std::ptr::null(); MAX_SLOTS],
             to: [std::ptr::null_mut(); MAX_SLOTS],
             stride: [[0; AXES]; MAX_SLOTS],
-            past_cache: first < AXES - 1 && fields.bytes() > LAST_CACHE_BYTES,
+            from_memory,
+            past_cache: from_memory,
             within: within(fields.layout(), pass.radius()),
         };
         for &(slot, _) in &pass.reads {
@@ -131,8 +139,11 @@ impl<'a, T: Real> View<'a, T> {
             view.stride[slot] = base.stride;
         }
         for &slot in &pass.writes {
-            let base = fields.base(slot);
-            view.to[slot] = if pass.spreads(slot) { base.spare } else { base.now };
+            let older = all.older_level(slot).filter(|&older| pass.reads(older));
+            let base = fields.base(older.unwrap_or(slot));
+            view.to[slot] = if older.is_none() && pass.spreads(slot) { base.spare } else { base.now };
+            // What is in cache because it is read stays there.
+            view.past_cache &= older.is_none() && !pass.reads_here(slot);
             view.stride[slot] = base.stride;
             assert!(!view.to[slot].is_null() && base.stride[2] != 0, "slot {slot} is written but has no storage");
         }
@@ -144,13 +155,13 @@ impl<'a, T: Real> View<'a, T> {
         // A grid of one axis is a single plane, its row.
         let across = if self.first == AXES - 1 { 0 } else { 1 };
         planes.forget_ahead();
-        planes.pass_by(self.past_cache && !self.pass.writes.iter().any(|&slot| self.pass.reads_here(slot)));
+        planes.pass_by(self.past_cache);
         for (slot, reach) in &self.pass.reads {
             let (stride, reach) = (self.stride[*slot], reach[self.first].cast_signed() * across);
             for cells in -reach..together.cast_signed() + reach {
                 let address = self.from[*slot].wrapping_offset((plane + cells) * across * stride[self.first]);
                 planes.read(*slot, cells, address, stride);
-                if self.past_cache && self.first == 1 && cells >= reach && stride[self.first] != 0 {
+                if self.from_memory && cells >= reach && stride[self.first] != 0 {
                     planes.ahead(address, stride);
                 }
             }
@@ -260,20 +271,24 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
     let (low, high) = (span.low, span.high);
     let slow = if D == 4 { low[1]..high[1] } else { 0..1 };
     let fast = if D >= 3 { low[2]..high[2] } else { 0..1 };
+    let ahead = (AHEAD_BYTES / T::BYTES).cast_signed();
     for z in slow {
         for y in fast.clone() {
-            for &(address, stride) in &planes.ahead[..planes.ahead_count] {
-                let at = (y + 1) * stride[2];
-                let mut x = low[3];
-                while x < high[3] {
-                    L::fetch(address.wrapping_offset(at + x));
-                    x += width;
-                }
-            }
             let mut x = low[3];
             while x < high[3] {
-                together::<S, T, L, D, J, PAST>(s, code, (&from, &to, &stride), [0, z, y, opaque(x)]);
-                x += width;
+                let end = (x + VECTORS_PER_FETCH * width).min(high[3]);
+                for &(address, stride) in &planes.ahead[..planes.ahead_count] {
+                    let at = z * stride[1] + y * stride[2] + ahead;
+                    let mut x = x;
+                    while x < end {
+                        L::fetch(address.wrapping_offset(at + x));
+                        x += width;
+                    }
+                }
+                while x < end {
+                    together::<S, T, L, D, J, PAST>(s, code, (&from, &to, &stride), [0, z, y, opaque(x)]);
+                    x += width;
+                }
             }
         }
     }

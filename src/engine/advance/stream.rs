@@ -154,11 +154,7 @@ impl<T: Real> Run<'_, '_, T> {
             for index in indices.start - reach..indices.end + reach {
                 let (address, stride) = self.source(read, index);
                 self.planes.read(read.slot, index - indices.start, address, stride);
-                if read.source == Source::Field
-                    && self.stream.past_cache
-                    && self.first == 1
-                    && index >= indices.start + reach
-                {
+                if matches!(read.source, Source::Field(_)) && self.stream.past_cache && index >= indices.start + reach {
                     self.planes.ahead(address, stride);
                 }
             }
@@ -187,8 +183,8 @@ impl<T: Real> Run<'_, '_, T> {
                     self.fill(write, version, &span, index);
                     self.beyond(write, version, index);
                 }
-                if write.last && write.version.is_some() {
-                    self.copy_out(write, index);
+                if let (Some(slot), Some(_)) = (write.outcome, write.version) {
+                    self.copy_out(write, slot, index);
                 }
             }
         }
@@ -197,9 +193,9 @@ impl<T: Real> Run<'_, '_, T> {
     /// Address of cell 0 of plane `index` of what `read` reads.
     fn source(&self, read: &Read, index: isize) -> (*const T, [isize; AXES]) {
         match read.source {
-            Source::Field => {
+            Source::Field(slot) => {
                 let index = self.stream.engine.edges.repeated(self.first, index);
-                let (address, stride) = self.stream.addresses.plane(read.slot, self.first, index);
+                let (address, stride) = self.stream.addresses.plane(slot, self.first, index);
                 (address.cast_const(), stride)
             }
             Source::Version(version) => {
@@ -311,13 +307,13 @@ impl<T: Real> Run<'_, '_, T> {
         }
     }
 
-    /// Copies the tile's part of plane `index` from its ring to the field.
-    fn copy_out(&mut self, write: &Write, index: isize) {
+    /// Copies the tile's part of plane `index` from its ring to the field `slot`.
+    fn copy_out(&mut self, write: &Write, slot: usize, index: isize) {
         if !(self.tile.low[self.first]..self.tile.high[self.first]).contains(&index) {
             return;
         }
         let (from, stride) = self.target(write, index);
-        let to = self.field(write.slot, index);
+        let to = self.field(slot, index);
         self.copy((from.cast_const(), stride), to, &self.tile.with(self.first, index, index + 1));
     }
 
