@@ -112,7 +112,10 @@ impl Footprint {
         for &(newer, older) in &all.older_levels {
             let step = &all.stages[0];
             let apart = step.writes.contains(&newer) && step.reads_here(older) && !step.writes.contains(&older);
-            assert!(apart && stages == 1, "a kernel's only stage sets slot {newer} and reads its older level {older} here");
+            assert!(
+                apart && stages == 1,
+                "a kernel's only stage sets slot {newer} and reads its older level {older} here"
+            );
         }
         all
     }
