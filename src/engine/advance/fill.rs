@@ -6,6 +6,7 @@ use ringfort_kernels::{Real, Role};
 
 use super::Engine;
 use super::boundary::Sides;
+use super::planes::PlaneFill;
 use super::stream::Addresses;
 use crate::field::{Fields, Span};
 use crate::grid::AXES;
@@ -45,15 +46,18 @@ impl<T: Real> Engine<T> {
             return;
         }
         let addresses = Addresses::new(fields);
+        let fills: Vec<_> = slots
+            .iter()
+            // A field with the same value everywhere has nothing to fill.
+            .filter(|(slot, _)| addresses.plane(*slot, first, 0).1[first] != 0)
+            .map(|(slot, depth)| {
+                (*slot, PlaneFill::new(&self.edges, &self.declaration.fields[*slot], span, depth, which))
+            })
+            .collect();
         let fill = |index: isize| {
-            let plane = span.with(first, index, index + 1);
-            for (slot, depth) in slots {
-                let at = addresses.plane(*slot, first, index);
-                // A field with the same value everywhere has nothing to fill.
-                if at.1[first] != 0 {
-                    // SAFETY: the halo holds what is filled; each plane is filled by one thread, and nobody else uses it.
-                    unsafe { self.edges.fill_plane(at, &self.declaration.fields[*slot], &plane, depth, which) };
-                }
+            for (slot, fill) in &fills {
+                // SAFETY: the halo holds what is filled; each plane is filled by one thread, and nobody else uses it.
+                unsafe { fill.run(addresses.plane(*slot, first, index)) };
             }
         };
         match &self.pool {

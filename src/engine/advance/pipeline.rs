@@ -56,7 +56,6 @@ pub(super) struct Stage {
 /// Planes of a field that live between the stage that writes it and those that read it.
 #[derive(Clone, Debug)]
 pub(super) struct Version {
-    pub(super) slot: usize,
     /// Planes in the ring.
     pub(super) depth: usize,
     /// How far it is read along each axis.
@@ -110,7 +109,7 @@ impl Pipeline {
                 latest.retain(|entry| entry.0 != slot);
                 latest.push((slot, Source::Version(version)));
                 writes.push(Write { slot, version: Some(version), outcome: None });
-                pipeline.versions.push(Version { slot, depth: 0, reach: [0; AXES], lag });
+                pipeline.versions.push(Version { depth: 0, reach: [0; AXES], lag });
             }
             let step = number / footprint.stages.len();
             pipeline.stages.push(Stage { step, stage, lag, margin, reads, writes });

@@ -8,61 +8,77 @@ use super::boundary::{Edges, Sides};
 use crate::field::Span;
 use crate::grid::{AXES, Side};
 
-impl Edges {
-    /// Fills `depth` cells beyond the sides `which` of all axes but the first, for the cells of `span`, all in one plane
-    /// whose cell 0 is at `address`, and the corners.
+/// What is copied within each plane of a field to fill its cells beyond sides: the same for all planes.
+pub(super) struct PlaneFill {
+    /// Rows of a box, from so many indices further along an axis, with opposite sign or not; one after the other.
+    copies: Vec<(Span, usize, isize, bool)>,
+    /// Cells along rows, last.
+    runs: Vec<Run>,
+    /// The first of each `rows` rows, which lie one after the other along the axis before the last.
+    heads: Span,
+    rows: usize,
+    first: usize,
+}
+
+impl PlaneFill {
+    /// Fills `depth` cells beyond the sides `which` of all axes but the first, for the cells of `span` in any one plane, and the
+    /// corners.
+    pub(super) fn new(edges: &Edges, field: &Field, span: &Span, depth: &[usize; AXES], which: Sides) -> Self {
+        let first = edges.first();
+        let mut across = span.with(first, 0, 1);
+        let mut fill = Self { copies: Vec::new(), runs: Vec::new(), heads: across, rows: 1, first };
+        for axis in first + 1..AXES {
+            let [low, high] = edges.ends(axis);
+            let touched = [across.low[axis] <= low, across.high[axis] > high];
+            let images =
+                Side::BOTH.into_iter().filter(|&side| touched[side as usize] && edges.fills(axis, side, which));
+            let images = images.flat_map(|side| (0..depth[axis].cast_signed()).map(move |cells| (side, cells)));
+            let images = images.map(|(side, cells)| edges.image(axis, side, field, cells));
+            if axis == AXES - 1 {
+                fill.runs = runs(images);
+                continue;
+            }
+            fill.copies
+                .extend(images.map(|(from, to, negate)| (across.with(axis, to, to + 1), axis, from - to, negate)));
+            let deep = depth[axis].cast_signed();
+            if touched[0] && edges.fills(axis, Side::Low, which) {
+                across.low[axis] = across.low[axis].min(low - deep);
+            }
+            if touched[1] && edges.fills(axis, Side::High, which) {
+                across.high[axis] = across.high[axis].max(high + 1 + deep);
+            }
+        }
+        let before = AXES - 2;
+        fill.heads = across.with(AXES - 1, 0, 1);
+        if first < before {
+            fill.rows = across.extent(before);
+            fill.heads = fill.heads.with(before, across.low[before], across.low[before] + 1);
+        }
+        fill
+    }
+
+    /// Fills the plane whose cell 0 is at `address`.
     ///
     /// # Safety
     ///
     /// The plane holds the span, what is filled, and what that repeats; nobody else touches it.
     #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
-    pub(super) unsafe fn fill_plane<T: Real>(
-        &self,
-        (address, stride): (*mut T, [isize; AXES]),
-        field: &Field,
-        span: &Span,
-        depth: &[usize; AXES],
-        which: Sides,
-    ) {
-        let first = self.first();
-        let mut across = *span;
-        for axis in first + 1..AXES {
-            let [low, high] = self.ends(axis);
-            let touched = [across.low[axis] <= low, across.high[axis] > high];
-            let images = Side::BOTH.into_iter().filter(|&side| touched[side as usize] && self.fills(axis, side, which));
-            let images = images.flat_map(|side| (0..depth[axis].cast_signed()).map(move |cells| (side, cells)));
-            let images = images.map(|(side, cells)| self.image(axis, side, field, cells));
-            if axis == AXES - 1 {
-                let runs = runs(images);
-                if runs.is_empty() {
-                    continue;
-                }
-                // Rows that lie `step` apart, `count` at a time.
-                let (count, step) = if first + 1 < axis { (across.extent(axis - 1), stride[axis - 1]) } else { (1, 0) };
-                let heads = across.with(axis, 0, 1).with(axis - 1, across.low[axis - 1], across.low[axis - 1] + 1);
-                heads.each_row(|row| {
-                    let at = (first + 1..axis).map(|axis| row[axis] * stride[axis]).sum::<isize>();
-                    for run in &runs {
-                        // SAFETY: passed on.
-                        unsafe { run.fill(address.wrapping_offset(at), count, step) };
-                    }
-                });
-                continue;
-            }
-            for (from, to, negate) in images {
-                let from = address.wrapping_offset((from - to) * stride[axis]).cast_const();
-                let target = across.with(axis, to, to + 1);
-                // SAFETY: passed on.
-                unsafe { copy_rows((from, stride), (address, stride), (first, &target), negate) };
-            }
-            let deep = depth[axis].cast_signed();
-            if touched[0] && self.fills(axis, Side::Low, which) {
-                across.low[axis] = across.low[axis].min(low - deep);
-            }
-            if touched[1] && self.fills(axis, Side::High, which) {
-                across.high[axis] = across.high[axis].max(high + 1 + deep);
-            }
+    pub(super) unsafe fn run<T: Real>(&self, (address, stride): (*mut T, [isize; AXES])) {
+        for (target, axis, cells, negate) in &self.copies {
+            let from = address.wrapping_offset(cells * stride[*axis]).cast_const();
+            // SAFETY: passed on.
+            unsafe { copy_rows((from, stride), (address, stride), (self.first, target), *negate) };
         }
+        if self.runs.is_empty() {
+            return;
+        }
+        self.heads.each_row(|row| {
+            let at = (self.first + 1..AXES - 1).map(|axis| row[axis] * stride[axis]).sum::<isize>();
+            for run in &self.runs {
+                // SAFETY: passed on.
+                unsafe { run.fill(address.wrapping_offset(at), self.rows, stride[AXES - 2]) };
+            }
+        });
     }
 }
 

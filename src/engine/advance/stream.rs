@@ -10,8 +10,8 @@ use ringfort_kernels::{Real, Role};
 
 use super::Engine;
 use super::boundary::Sides;
-use super::pipeline::{Pipeline, Read, Source, Stage, Version, Write};
-use super::planes::copy_rows;
+use super::pipeline::{Pipeline, Read, Source, Stage, Write};
+use super::planes::{PlaneFill, copy_rows};
 use super::program::Pass;
 use super::rows::Planes;
 use super::tiles::widened;
@@ -110,25 +110,62 @@ impl<T: Real> Stream<'_, T> {
             run.starts.push(start);
             start += version.planes(first) * plane.len;
         }
-        let regions: Vec<Span> = self
-            .pipeline
-            .stages
-            .iter()
-            .map(|stage| self.engine.edges.around(&self.layout, tile, &stage.margin))
-            .collect();
-        let from = regions[0].low[first];
+        let parts: Vec<Part> = self.pipeline.stages.iter().map(|stage| self.part(stage, tile)).collect();
+        let from = parts[0].region.low[first];
         let to = tile.high[first] + self.pipeline.lag();
         let together = self.engine.program.together();
         for front in (from..to).step_by(together) {
-            for (stage, region) in self.pipeline.stages.iter().zip(&regions) {
-                let low = (front - stage.lag).max(region.low[first]);
-                let high = (front - stage.lag + together.cast_signed()).min(region.high[first]);
+            for (stage, part) in self.pipeline.stages.iter().zip(&parts) {
+                let low = (front - stage.lag).max(part.region.low[first]);
+                let high = (front - stage.lag + together.cast_signed()).min(part.region.high[first]);
                 if low < high {
-                    run.stage(stage, region, low..high);
+                    run.stage(stage, part, low..high);
                 }
             }
         }
     }
+
+    /// What `stage` does for `tile`.
+    fn part(&self, stage: &Stage, tile: &Span) -> Part {
+        let edges = &self.engine.edges;
+        let first = edges.first();
+        let region = edges.around(&self.layout, tile, &stage.margin);
+        let after = stage.writes.iter().map(|write| {
+            let field = &self.engine.declaration.fields[write.slot];
+            let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
+            let held = held.filter(|_| (first..AXES).any(|axis| edges.held(axis).iter().any(Option::is_some)));
+            let driven = self.engine.added(write.slot, stage.stage).next().is_some();
+            let Some(version) = write.version.map(|version| &self.pipeline.versions[version]) else {
+                return After { driven, held, fill: None, beyond: Vec::new() };
+            };
+            let reach = version.reach[first].cast_signed();
+            let sides = Side::BOTH.into_iter().filter(|&side| !edges.open(first, side));
+            let beyond = sides.flat_map(|side| (0..reach).map(move |cells| edges.image(first, side, field, cells)));
+            let fill = PlaneFill::new(edges, field, &region, &version.reach, Sides::Closed);
+            After { driven, held, fill: Some(fill), beyond: beyond.collect() }
+        });
+        Part { after: after.collect(), region }
+    }
+}
+
+/// One stage of one tile: the same for all planes.
+struct Part {
+    /// What the stage computes, all planes.
+    region: Span,
+    /// Of each field that the stage writes.
+    after: Vec<After>,
+}
+
+/// What is done to each plane of a field once it is computed.
+struct After {
+    /// True if point sources add to it.
+    driven: bool,
+    /// The slot whose values points of a fixed boundary keep.
+    held: Option<usize>,
+    /// Cells beyond sides across the plane's own axes, if it lies in a ring.
+    fill: Option<PlaneFill>,
+    /// Planes beyond a boundary that repeat one: from, to, with opposite sign.
+    beyond: Vec<(isize, isize, bool)>,
 }
 
 /// One tile under way.
@@ -146,7 +183,7 @@ struct Run<'a, 'b, T: Real> {
 impl<T: Real> Run<'_, '_, T> {
     /// Computes planes `indices` of `stage`.
     #[expect(unsafe_code, reason = "planes are addressed in rings and in fields")]
-    fn stage(&mut self, stage: &Stage, region: &Span, indices: Range<isize>) {
+    fn stage(&mut self, stage: &Stage, part: &Part, indices: Range<isize>) {
         self.planes.forget_ahead();
         self.planes.pass_by(self.stream.past_cache && stage.writes.iter().all(|write| write.version.is_none()));
         for read in &stage.reads {
@@ -165,8 +202,11 @@ impl<T: Real> Run<'_, '_, T> {
                 self.planes.write(write.slot, number, address, stride);
             }
         }
-        let rows =
-            widened(region, self.stream.engine.program.width()).with(self.first, indices.start, indices.start + 1);
+        let rows = widened(&part.region, self.stream.engine.program.width()).with(
+            self.first,
+            indices.start,
+            indices.start + 1,
+        );
         // SAFETY: every plane that the stage reads was computed before (that is what the lags are for) or is part of a field
         // whose halo holds it; rings and second levels hold the region; rings are this thread's own, and tiles write
         // disjoint boxes of the second levels, which nobody reads.
@@ -174,15 +214,19 @@ impl<T: Real> Run<'_, '_, T> {
             self.stream.engine.program.run(Pass::Stage(stage.stage), &self.planes, &rows, indices.clone().count())
         };
         for index in indices {
-            let span = region.with(self.first, index, index + 1);
-            for write in &stage.writes {
-                self.add(stage, write, &span, index);
-                self.hold(write, &span, index);
-                if let Some(version) = write.version {
-                    let version = &self.stream.pipeline.versions[version];
-                    self.fill(write, version, &span, index);
-                    self.beyond(write, version, index);
+            let span = part.region.with(self.first, index, index + 1);
+            for (write, after) in stage.writes.iter().zip(&part.after) {
+                if after.driven {
+                    self.add(stage, write, &span, index);
                 }
+                if let Some(held) = after.held {
+                    self.hold(write, held, &span, index);
+                }
+                if let Some(fill) = &after.fill {
+                    // SAFETY: the ring's plane holds the region and what is read beyond it, and is this thread's own.
+                    unsafe { fill.run(self.target(write, index)) };
+                }
+                self.beyond(write, after, index);
                 if let (Some(slot), Some(_)) = (write.outcome, write.version) {
                     self.copy_out(write, slot, index);
                 }
@@ -256,10 +300,7 @@ impl<T: Real> Run<'_, '_, T> {
     }
 
     /// Gives points that a fixed boundary holds the value that they had before the first step.
-    fn hold(&mut self, write: &Write, span: &Span, index: isize) {
-        let field = &self.stream.engine.declaration.fields[write.slot];
-        let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
-        let Some(held) = held else { return };
+    fn hold(&mut self, write: &Write, held: usize, span: &Span, index: isize) {
         for axis in self.first..AXES {
             for at in self.stream.engine.edges.held(axis).into_iter().flatten() {
                 if !(span.low[axis]..span.high[axis]).contains(&at) {
@@ -273,35 +314,16 @@ impl<T: Real> Run<'_, '_, T> {
         }
     }
 
-    /// Fills the cells of plane `index` of a version beyond the boundaries across its own axes.
-    #[expect(unsafe_code, reason = "rows are addressed in rings")]
-    fn fill(&mut self, write: &Write, version: &Version, span: &Span, index: isize) {
-        let field = &self.stream.engine.declaration.fields[write.slot];
-        let plane = self.target(write, index);
-        // SAFETY: the ring's plane holds the region and what is read beyond it, and is this thread's own.
-        unsafe { self.stream.engine.edges.fill_plane(plane, field, span, &version.reach, Sides::Closed) };
-    }
-
     /// Copies plane `index` of a version to the planes beyond a boundary that repeat it.
-    fn beyond(&mut self, write: &Write, version: &Version, index: isize) {
-        let Some(number) = write.version else { return };
-        let field = &self.stream.engine.declaration.fields[version.slot];
+    fn beyond(&mut self, write: &Write, after: &After, index: isize) {
+        let Some(version) = write.version else { return };
         let len = self.plane.len;
-        for side in Side::BOTH {
-            if self.stream.engine.edges.open(self.first, side) {
-                continue;
-            }
-            for cells in 0..version.reach[self.first].cast_signed() {
-                let (from, to, negate) = self.stream.engine.edges.image(self.first, side, field, cells);
-                if from != index {
-                    continue;
-                }
-                let (from, to) = (self.place(number, from), self.place(number, to));
-                self.rings.copy_within(from..from + len, to);
-                if negate {
-                    for value in &mut self.rings[to..to + len] {
-                        *value = -*value;
-                    }
+        for &(from, to, negate) in after.beyond.iter().filter(|image| image.0 == index) {
+            let (from, to) = (self.place(version, from), self.place(version, to));
+            self.rings.copy_within(from..from + len, to);
+            if negate {
+                for value in &mut self.rings[to..to + len] {
+                    *value = -*value;
                 }
             }
         }
