@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 
+pub mod bench;
 pub mod check;
 pub mod checkpoint;
 #[cfg(feature = "datacenter")]
@@ -46,6 +47,7 @@ enum Command {
     Checkpoint(checkpoint::Args),
     Render(render::Args),
     Kernels(kernels::Args),
+    Bench(bench::Args),
     Schema(schema::Args),
     /// A command that comes later, or none.
     #[command(external_subcommand)]
@@ -53,7 +55,7 @@ enum Command {
 }
 
 /// Commands that come later: refused by name until they work.
-const LATER: [&str; 7] = ["plan", "compare", "bench", "doctor", "new", "completions", "man"];
+const LATER: [&str; 6] = ["plan", "compare", "doctor", "new", "completions", "man"];
 
 /// Reads the arguments, runs the command and returns the exit code.
 #[must_use]
@@ -73,6 +75,7 @@ pub fn main() -> u8 {
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Kernels(args) => kernels::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Other(words) => other(words.first().map_or("", String::as_str)),
     };

@@ -55,6 +55,7 @@
 //! | [`grid`] | axes, sides, boxes of cells |
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
+//! | [`operations`], [`ceiling`] | the arithmetic of a point, and how fast this machine does it |
 //! | [`decomp`] | one block per part, and its peers |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
 //! | [`job`] | job file to [`job::Job`]: every value checked once |
@@ -82,7 +83,7 @@
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
-pub use ringfort_engine::{advance, field, grid, source};
+pub use ringfort_engine::{advance, ceiling, field, grid, operations, source};
 
 pub mod checkpoint;
 pub mod cli;

@@ -5,13 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 15] = [
+const LAYERS: [(&str, u32); 17] = [
     ("grid", 1),
     ("memory", 1),
     ("inflow", 2),
     ("source", 2),
     ("field", 3),
     ("advance", 4),
+    ("operations", 5),
+    ("ceiling", 5),
     ("decomp", 5),
     ("checkpoint", 6),
     ("job", 7),

@@ -34,10 +34,11 @@ pub use boundary::wraps;
 use boundary::{Edges, Sides};
 use footprint::PassFootprint;
 pub use lanes::Simd;
+use pipeline::Pipeline;
 use program::{Pass, Program};
 use rows::{Planes, View};
-use stream::Rings;
-use tiles::{pieces, shells, tile, tile_indices, widened};
+use stream::{Plane, Rings};
+use tiles::{pieces, shells, tile, tile_indices, tiles, widened};
 
 /// Tiles that each thread gets in a stage, so that a late thread costs little.
 const TILES_PER_THREAD: usize = 4;
@@ -197,6 +198,25 @@ impl<T: Real> Engine<T> {
                 _ => 0,
             })
             .sum()
+    }
+
+    /// Steps that a block of `extent` cells takes in one pass through memory, where its halo is for `steps` steps.
+    #[must_use]
+    pub fn steps_per_pass(&self, extent: [usize; AXES], steps: usize) -> usize {
+        if self.blocks(extent, steps).is_some() { steps } else { 1 }
+    }
+
+    /// Bytes of the planes between steps that all threads keep for a block of `extent` cells whose halo is for `steps` steps.
+    #[must_use]
+    pub fn ring_bytes(&self, extent: [usize; AXES], steps: usize) -> usize {
+        let Some(tiling) = self.blocks(extent, steps) else { return 0 };
+        let layout = Layout::new(extent, self.halo(steps));
+        let (first, own) = (self.edges.first(), layout.own());
+        let pipeline = Pipeline::new(self.program.footprint(), steps, first, &|slot| self.evolves(slot));
+        let tiles = tiles::<T>(&layout, (first, &own), &pipeline, tiling);
+        let plane = tiles.iter().map(|tile| Plane::new(&layout, first, tile, &pipeline).len).max().unwrap_or(0);
+        let ring = pipeline.planes(first) * plane + 2 * Layout::SLACK;
+        ring * T::BYTES * self.rings.len().min(tiles.len())
     }
 
     /// Slots of role `role` that have a value per cell.

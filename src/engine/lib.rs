@@ -12,12 +12,15 @@
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | `memory` | arrays in huge pages |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
+//! | [`operations`], [`ceiling`] | the arithmetic of a point, and how fast a machine does it |
 //!
 //! `ringfort` passes on all of it under its own name.
 
 pub mod advance;
+pub mod ceiling;
 pub mod field;
 pub mod grid;
 pub mod inflow;
 mod memory;
+pub mod operations;
 pub mod source;

@@ -10,7 +10,8 @@ use std::fmt::Write;
 
 pub use bandwidth::copy_bandwidth;
 pub use pace::{Pace, Window};
-use words::{age, clock, model_time, rate, seconds};
+pub use words::rate;
+use words::{age, clock, model_time, seconds};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -39,7 +39,8 @@ pub(super) fn model_time(time_s: f64) -> String {
 }
 
 /// Cell updates per second: `812 Mcell/s`.
-pub(super) fn rate(updates: f64) -> String {
+#[must_use]
+pub fn rate(updates: f64) -> String {
     let units = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let (unit, name) = units.into_iter().find(|(unit, _)| updates >= *unit).unwrap_or((1.0, ""));
     format!("{} {name}cell/s", three(updates / unit))
