@@ -10,9 +10,9 @@ use ringfort_kernels::{
 use crate::advance::library::{AnyKernel, Library};
 
 /// Operations of one point in one step.
-pub const PER_POINT: u32 = 512;
+pub const PER_POINT: u32 = 576;
 /// Chains of operations that do not wait for each other: more than a processor has under way.
-const CHAINS: usize = 8;
+const CHAINS: usize = 12;
 const LINKS: usize = PER_POINT as usize / CHAINS;
 
 /// The kernel `arithmetic`.
@@ -57,7 +57,7 @@ impl<const OPERATION: usize> Stencil<2> for Chains<OPERATION> {
         for number in 1..CHAINS {
             sum = sum + chains[number];
         }
-        cell.set(0, L::of(1.0 / 16.0).mul_add(sum, half));
+        cell.set(0, L::of(1.0 / 24.0).mul_add(sum, half));
     }
 
     #[inline(always)]
