@@ -36,7 +36,7 @@ pub use owner::{NAME as OWNER, Owner, remove};
 pub use read::Checkpoint;
 pub use select::{Entry, Found, Reason, Refused, State, newest, scan};
 pub use store::{Disk, Kind, Metadata, Sink, Source, Store};
-pub use write::{Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part};
+pub use write::{Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part, write_part_from};
 
 use std::path::{Path, PathBuf};
 

@@ -5,6 +5,7 @@
 pub mod around;
 pub mod begin;
 pub mod bound;
+pub mod boxes;
 pub mod derive;
 pub mod fault;
 pub mod folder;
@@ -17,3 +18,10 @@ pub mod state;
 
 /// Says a line to the person who started the run.
 pub type Say<'a> = &'a dyn Fn(&str);
+
+/// Threads of each of `ranks` ranks on this machine, where nobody says: its cores shared among them.
+#[must_use]
+pub fn threads_of_each(ranks: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / ranks.max(1)).max(1)
+}

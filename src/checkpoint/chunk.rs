@@ -83,19 +83,26 @@ impl Stream<'_> {
     }
 }
 
-/// Writes the file at `path` with `values` of a block of `extent` cells, padded with `fill` to `chunk` cells, and
-/// returns once it survives a power cut. Length and checksum of the file.
+/// Writes the file at `path` with the values of a block of `extent` cells, padded with `fill` to `chunk` cells, and
+/// returns once it survives a power cut. Length and checksum of the file. `read` gives values from the one with a number on, in
+/// memory order, at most a row at once.
 pub(super) fn write<T: Real>(
     store: &dyn Store,
     path: &Path,
     extents: [Extents; 2],
     fill: Fill,
-    values: &[T],
+    read: &mut dyn FnMut(usize, &mut [T]),
 ) -> io::Result<(u64, u32)> {
     let row = extents[0][3];
     let mut file = store.create(path)?;
+    let mut some = vec![T::default(); row.min(PIECE / T::BYTES)];
     write_rows(&mut *file, extents, &padding(fill, T::BYTES), |stream, index| {
-        stream.add_values(&values[index * row..(index + 1) * row])
+        for from in (0..row).step_by(some.len()) {
+            let piece = &mut some[..(PIECE / T::BYTES).min(row - from)];
+            read(index * row + from, piece);
+            stream.add_values(piece)?;
+        }
+        Ok(())
     })
 }
 

@@ -13,12 +13,11 @@ use super::chunk;
 use super::error::CheckpointError;
 use super::files::{complete, leading_files};
 use super::manifest::{FileRecord, Manifest};
-use super::meta::{Fill, Meta, Precision, RunId};
+use super::meta::{Meta, Precision, RunId};
 use super::owner::{self, Owner};
 use super::read::Checkpoint;
 use super::store::{Store, write_file};
 use super::{MANIFEST, folder, home, shown};
-use crate::grid::Extents;
 
 /// Name of the manifest while it is being written.
 pub const TEMPORARY: &str = "MANIFEST.part";
@@ -76,16 +75,38 @@ pub fn write_part<T: Real>(
     component: usize,
     values: &[T],
 ) -> Result<FileRecord, CheckpointError> {
-    let block = meta.cuts.block(part);
+    assert_eq!(values.len(), meta.cuts.block(part).cells(), "values are those of the part's block");
+    let mut read = |from: usize, out: &mut [T]| out.copy_from_slice(&values[from..from + out.len()]);
+    write_part_from(store, folder, meta, (part, component), &mut read)
+}
+
+/// Writes a chunk as [`write_part`] does, without a copy of the whole block: `read` gives the block's values from the one with
+/// a number on, in memory order, at most a row at once.
+///
+/// # Errors
+///
+/// As for [`write_part`].
+///
+/// # Panics
+///
+/// If the values are not of the precision that `meta` names.
+pub fn write_part_from<T: Real>(
+    store: &dyn Store,
+    folder: &Path,
+    meta: &Meta,
+    (part, component): (usize, usize),
+    read: &mut dyn FnMut(usize, &mut [T]),
+) -> Result<FileRecord, CheckpointError> {
     assert_eq!(Precision::of::<T>(), meta.precision, "values have the checkpoint's precision");
-    assert_eq!(values.len(), block.cells(), "values are those of the part's block");
-    let extents = [block.extent, meta.cuts.largest()];
+    let extents = [meta.cuts.block(part).extent, meta.cuts.largest()];
     let fill = meta.components[component].fill;
-    let record = write_values(store, folder, meta.chunk_name(component, part), extents, fill, values)?;
-    let path = folder.join(&record.name);
+    let name = meta.chunk_name(component, part);
+    let (bytes, crc) = chunk::write(store, &folder.join(&name), extents, fill, read)
+        .map_err(CheckpointError::io("write", shown(folder, &name)))?;
+    let path = folder.join(&name);
     let parent = path.parent().expect("a chunk lies in a folder");
-    store.sync_folder(parent).map_err(CheckpointError::io("sync", shown(folder, &record.name)))?;
-    Ok(record)
+    store.sync_folder(parent).map_err(CheckpointError::io("sync", shown(folder, &name)))?;
+    Ok(FileRecord { name, bytes, crc })
 }
 
 /// Makes `pending` a checkpoint: checks that `chunks` report every part of every component exactly once, in any order,
@@ -213,17 +234,4 @@ fn folders(meta: &Meta) -> Vec<String> {
         }
     }
     all
-}
-
-fn write_values<T: Real>(
-    store: &dyn Store,
-    folder: &Path,
-    name: String,
-    extents: [Extents; 2],
-    fill: Fill,
-    values: &[T],
-) -> Result<FileRecord, CheckpointError> {
-    let (bytes, crc) = chunk::write(store, &folder.join(&name), extents, fill, values)
-        .map_err(CheckpointError::io("write", shown(folder, &name)))?;
-    Ok(FileRecord { name, bytes, crc })
 }

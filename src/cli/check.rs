@@ -44,6 +44,9 @@ pub struct Args {
     /// Steps between two halo exchanges; halos are as many steps deep.
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(1..=65536))]
     steps_per_exchange: Option<u32>,
+    /// Threads of each rank [default: as for a run on this machine; on others 1].
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    threads: Option<u32>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -53,7 +56,8 @@ pub struct Args {
 /// per axis, slowest first); `kernel`, `precision`, `scheme`, `bound`; `steps`, `dt`, `seconds` (model time at the end),
 /// `courant`, `longest_dt` (null: nothing bounds it); `ranks`, `cuts`, `block` (largest, in points),
 /// `steps_per_exchange`, `halo_messages`, `halo_bytes` (sent by the busiest rank in one exchange); `memory_per_rank`,
-/// `memory`, `memory_available` (bytes; null: unknown); `checkpoint_bytes`, `checkpoint_files` (of each),
+/// `memory` (bytes at the peak: fields, planes between steps, messages; the program itself takes some MiB more),
+/// `memory_available` (null: unknown); `checkpoint_bytes`, `checkpoint_files` (of each),
 /// `checkpoint_every` (null: at the end alone), `checkpoints` (number written; those that the clock asks for come on top),
 /// `checkpoints_kept`; `images` (`field`, `plane`, `every`, `count`, `colors`); `reduces` (`name`, `map`, `with`, `every`,
 /// `count`); `probes` (`name`, `field`, `at` (coordinates of the point), `every`, `count`); `outputs` (`name`, `fields`,
@@ -69,6 +73,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         count: args.local_ranks.or(args.on).map(|count| count as usize),
         elsewhere: args.on.is_some(),
         steps_per_exchange: args.steps_per_exchange.map(|steps| steps as usize),
+        threads: args.threads.map(|threads| threads as usize),
     };
     let preview = Preview::of(&job, &SHIPPED, &ask, &mut shower())?;
     let notes: Vec<&String> = job.notes.iter().chain(&preview.shape.note).collect();

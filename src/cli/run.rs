@@ -7,6 +7,7 @@ use crate::advance::library::SHIPPED;
 use crate::exit::{Exit, Failure};
 use crate::run::folder::How;
 use crate::run::signal::Signals;
+use crate::run::threads_of_each;
 use crate::torus::peers::FIRST_DEADLINE;
 use crate::torus::run::{self as torus, Request};
 use crate::torus::threads::Threads;
@@ -155,10 +156,8 @@ fn start(
         library: SHIPPED,
         signals,
     };
-    let threads = |ranks_here: usize| {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        common.threads.map_or((cores / ranks_here).max(1), |threads| threads as usize)
-    };
+    let threads =
+        |ranks_here: usize| common.threads.map_or_else(|| threads_of_each(ranks_here), |threads| threads as usize);
     if let Some(ranks) = common.local_ranks {
         request.ranks_here = ranks as usize;
         request.threads = threads(request.ranks_here);

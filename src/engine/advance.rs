@@ -28,6 +28,7 @@ use ringfort_kernels::{Declaration, Given, Real, Role};
 use crate::field::{Fields, Layout, Span};
 use crate::grid::{AXES, Grid, Region, Side};
 use crate::inflow::Inflow;
+use crate::memory::held;
 use crate::source::Drive;
 pub use blocking::{Blocking, Tiling};
 pub use boundary::wraps;
@@ -216,7 +217,7 @@ impl<T: Real> Engine<T> {
         let tiles = tiles::<T>(&layout, (first, &own), &pipeline, tiling);
         let plane = tiles.iter().map(|tile| Plane::new(&layout, first, tile, &pipeline).len).max().unwrap_or(0);
         let ring = pipeline.planes(first) * plane + 2 * Layout::SLACK;
-        ring * T::BYTES * self.rings.len().min(tiles.len())
+        held(ring * T::BYTES) * self.rings.len().min(tiles.len())
     }
 
     /// Slots of role `role` that have a value per cell.
@@ -453,20 +454,17 @@ impl<T: Real> Engine<T> {
     pub fn largest_rate(&self, fields: &Fields<T>) -> (f64, [usize; AXES]) {
         let own = fields.layout().own();
         let mut largest = (f64::NEG_INFINITY, [0; AXES]);
-        let mut rates = vec![T::default(); own.extent(3) * own.extent(2)];
-        for w in own.low[0]..own.high[0] {
-            for z in own.low[1]..own.high[1] {
-                let plane = own.with(0, w, w + 1).with(1, z, z + 1);
-                self.program.rates(fields, &plane, &mut rates);
-                for (index, rate) in rates.iter().enumerate() {
-                    let rate = rate.to_f64();
-                    if rate > largest.0 || (rate.is_nan() && !largest.0.is_nan()) {
-                        let (y, x) = (index / own.extent(3), index % own.extent(3));
-                        largest = (rate, [w.unsigned_abs(), z.unsigned_abs(), y, x]);
-                    }
+        let mut rates = vec![T::default(); own.extent(3)];
+        own.each_row(|[w, z, y, _]| {
+            let row = own.with(0, w, w + 1).with(1, z, z + 1).with(2, y, y + 1);
+            self.program.rates(fields, &row, &mut rates);
+            for (x, rate) in rates.iter().enumerate() {
+                let rate = rate.to_f64();
+                if rate > largest.0 || (rate.is_nan() && !largest.0.is_nan()) {
+                    largest = (rate, [w.unsigned_abs(), z.unsigned_abs(), y.unsigned_abs(), x]);
                 }
             }
-        }
+        });
         largest
     }
 }

@@ -6,7 +6,7 @@
 use ringfort_kernels::Real;
 
 use crate::grid::{AXES, Extents};
-use crate::memory::Values;
+use crate::memory::{Values, held};
 
 /// Values per cache line at the smaller precision: rows begin at multiples of it, and as many values of slack lie before
 /// the first row and after the last, so that whole vectors may be computed at both ends of a row.
@@ -128,10 +128,10 @@ impl Layout {
     /// Values of slack before the first row and after the last.
     pub(crate) const SLACK: usize = LINE;
 
-    /// Bytes of one field of values of `bytes` bytes.
+    /// Bytes that one field of values of `bytes` bytes takes of memory.
     #[must_use]
     pub fn bytes(&self, bytes: usize) -> usize {
-        self.len * bytes
+        held(self.len * bytes)
     }
 }
 

@@ -186,4 +186,15 @@ impl Region {
         }
         offset
     }
+
+    /// The cell at position `offset` in memory order: the inverse of [`Region::offset`].
+    #[must_use]
+    pub fn cell(&self, mut offset: usize) -> Extents {
+        let mut cell = self.start;
+        for axis in (0..AXES).rev() {
+            cell[axis] += offset % self.extent[axis];
+            offset /= self.extent[axis];
+        }
+        cell
+    }
 }

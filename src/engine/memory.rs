@@ -14,6 +14,11 @@ const HUGE: usize = 2 << 20;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
+/// Bytes that the system gives for an array of `bytes` bytes that is written to everywhere: whole huge pages, where it has any.
+pub(crate) fn held(bytes: usize) -> usize {
+    if cfg!(target_os = "linux") && bytes >= HUGE { bytes.next_multiple_of(HUGE) } else { bytes }
+}
+
 /// An array of zeros at first.
 #[derive(Debug)]
 pub(crate) struct Values<T> {

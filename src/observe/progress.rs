@@ -8,7 +8,7 @@ mod words;
 
 use std::fmt::Write;
 
-pub use bandwidth::copy_bandwidth;
+pub use bandwidth::{COPIED_BYTES, copy_bandwidth};
 pub use pace::{Pace, Window};
 pub use words::rate;
 use words::{age, clock, model_time, seconds};

@@ -5,16 +5,14 @@
 
 use ringfort_kernels::{Role, Setup};
 
+use super::boxes::Boxes;
 use super::inputs::{load, load_around, load_start};
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
 use crate::exit::{Exit, Failure};
-use crate::grid::{AXES, Extents, Region};
+use crate::grid::{AXES, Region};
 use crate::job::{Job, Source, TimeStep};
-
-/// Most cells of a box that is looked at at once.
-const BOX_CELLS: usize = 1 << 18;
 
 /// The time step and its share of the kernel's bound, where the largest rate at the start is `rate`; `known` is the time
 /// step of a checkpoint to go on from.
@@ -111,7 +109,7 @@ fn largest_in<T: Precise>(
 ) -> Result<f64, Failure> {
     let looked_at = if everywhere { job.grid.region() } else { FIRST };
     let mut largest = f64::NEG_INFINITY;
-    let boxes = Boxes::new(looked_at.extent, BOX_CELLS);
+    let boxes = Boxes::of(&looked_at);
     for number in 0..boxes.count() {
         let rate = rate_in::<T>(job, kernel, &boxes.get(number), prepared)?;
         if rate > largest || rate.is_nan() {
@@ -149,67 +147,4 @@ fn rate_in<T: Precise>(job: &Job, kernel: &dyn AnyKernel, block: &Region, prepar
     }
     load_start(job, block, &engine, &mut fields)?;
     Ok(engine.largest_rate(&fields).0)
-}
-
-/// A box of cells cut into boxes of few cells, whole rows and planes where these are few enough.
-struct Boxes {
-    extent: Extents,
-    size: Extents,
-}
-
-impl Boxes {
-    fn new(extent: Extents, most: usize) -> Self {
-        let mut size = [1; AXES];
-        let mut room = most;
-        for axis in (0..AXES).rev() {
-            size[axis] = extent[axis].min(room.max(1));
-            room /= size[axis];
-        }
-        Self { extent, size }
-    }
-
-    fn along(&self, axis: usize) -> usize {
-        self.extent[axis].div_ceil(self.size[axis])
-    }
-
-    fn count(&self) -> usize {
-        (0..AXES).map(|axis| self.along(axis)).product()
-    }
-
-    /// Box `number`, slowest axis first.
-    fn get(&self, mut number: usize) -> Region {
-        let mut start = [0; AXES];
-        for axis in (0..AXES).rev() {
-            start[axis] = number % self.along(axis) * self.size[axis];
-            number /= self.along(axis);
-        }
-        let extent = std::array::from_fn(|axis| self.size[axis].min(self.extent[axis] - start[axis]));
-        Region { start, extent }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn boxes_cover_every_cell_once() {
-        for extent in [[1, 1, 1, 9], [1, 5, 6, 7], [2, 3, 4, 5], [1, 1, 1, 1]] {
-            for most in [1, 2, 7, 30, 42, 100, 1000] {
-                let boxes = Boxes::new(extent, most);
-                let whole = Region { start: [0; AXES], extent };
-                let mut seen = vec![0; whole.cells()];
-                for number in 0..boxes.count() {
-                    let part = boxes.get(number);
-                    assert!(part.cells() <= most);
-                    for [w, z, y] in part.rows() {
-                        for x in part.start[3]..part.end(3) {
-                            seen[whole.offset([w, z, y, x])] += 1;
-                        }
-                    }
-                }
-                assert!(seen.iter().all(|&times| times == 1), "{extent:?} in boxes of {most}");
-            }
-        }
-    }
 }

@@ -3,18 +3,22 @@
 //! Input: job, ranks. Output: a [`Preview`]. Nothing is written, and no field is held in memory: every value of the start
 //! is looked at box by box, so that a job which passes here is one that a run accepts.
 
-use ringfort_kernels::Role;
+use ringfort_kernels::{Given, Role};
 
 use super::halo::traffic;
 use crate::advance::library::{Library, Precise};
+use crate::advance::{Engine, wraps};
 use crate::checkpoint::{CheckpointError, RunId};
 use crate::decomp::Cuts;
 use crate::exit::{Exit, Failure};
-use crate::grid::{AXES, Region};
+use crate::field::Layout;
+use crate::grid::{AXES, Grid, Region};
 use crate::job::{Every, Job, Precision};
+use crate::plan::Plan;
+use crate::run::inputs::only_at_start;
 use crate::run::shape::Shape;
 use crate::run::state::describe;
-use crate::run::{bound, memory};
+use crate::run::{bound, memory, threads_of_each};
 
 /// What a person asks for.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +31,8 @@ pub struct Ask {
     pub elsewhere: bool,
     /// Steps between two exchanges.
     pub steps_per_exchange: Option<usize>,
+    /// Threads of each rank.
+    pub threads: Option<usize>,
 }
 
 /// What a run would take.
@@ -40,7 +46,7 @@ pub struct Preview {
     pub courant: f64,
     /// Longest time step within the kernel's bound at the start; none where nothing bounds it.
     pub longest_dt: Option<f64>,
-    /// Most bytes of fields on a rank.
+    /// Most bytes that a rank holds at a time: fields, planes between steps, messages; the program itself comes on top.
     pub rank_bytes: u64,
     /// Bytes that may still be allocated on this machine.
     pub available: Option<u64>,
@@ -73,7 +79,7 @@ impl Preview {
         self.shape.cuts.count()
     }
 
-    /// Bytes of fields on all ranks.
+    /// Bytes of all ranks together.
     #[must_use]
     pub fn all_bytes(&self) -> u64 {
         self.rank_bytes.saturating_mul(self.ranks() as u64)
@@ -102,7 +108,8 @@ fn preview<T: Precise>(
     let asked = ask.ranks.as_deref().or(job.torus.ranks.as_deref());
     let product = asked.map(|asked| asked.iter().fold(1_usize, |all, &count| all.saturating_mul(count)));
     let ranks = ask.count.or(product).unwrap_or(1);
-    let engine = |block: Region| bound::engine::<T>(job, kernel, (&block, 1.0, 1));
+    let threads = ask.threads.unwrap_or_else(|| if ask.elsewhere { 1 } else { threads_of_each(ranks) });
+    let engine = |block: Region| bound::engine::<T>(job, kernel, (&block, 1.0, threads));
     let steps = ask.steps_per_exchange.unwrap_or(job.torus.steps_per_exchange);
     let whole = engine(job.grid.region())?;
     let shape = Shape::new(&job.grid, whole.program().footprint(), ranks, asked, steps).map_err(Failure::usage)?;
@@ -116,7 +123,9 @@ fn preview<T: Precise>(
         let engine = engine(block)?;
         let width = engine.halo(shape.steps_per_exchange);
         let (sent, bytes) = traffic((&job.grid, &shape.cuts, part), width, components * T::BYTES);
-        rank_bytes = rank_bytes.max(engine.bytes(block.extent, shape.steps_per_exchange) as u64);
+        let held = message_bytes(job, &engine, (&job.grid, &shape.cuts, part), width);
+        let fields = field_bytes(job, &engine, &block, shape.steps_per_exchange);
+        rank_bytes = rank_bytes.max((fields + held) as u64);
         messages = messages.max(sent as u64);
         halo_bytes = halo_bytes.max(bytes as u64);
     }
@@ -139,6 +148,67 @@ fn preview<T: Precise>(
         files,
         checkpoint_bytes,
     })
+}
+
+/// Most bytes of fields that are written to at a time, with the planes between steps: at the start those that it reads, without
+/// second levels; later without those that only the start reads, nor those that pass values between stages where every round
+/// is one pass, since these then are planes between steps.
+fn field_bytes<T: Precise>(job: &Job, engine: &Engine<T>, block: &Region, steps: usize) -> usize {
+    let extent = block.extent;
+    let footprint = engine.program().footprint();
+    let fields = &job.declaration.fields;
+    let one = Layout::new(extent, engine.halo(steps)).bytes(T::BYTES);
+    let varies = |slot: usize| match fields[slot].role {
+        Role::Component => true,
+        Role::Coefficient | Role::Start => job.setup.given[slot] == Given::Varying,
+        Role::Prepared => footprint.uses(slot),
+        Role::Scratch | Role::Derived => false,
+    };
+    let start = (0..fields.len()).filter(|&slot| varies(slot));
+    let freed = start.clone().filter(|&slot| only_at_start(job, footprint, slot)).count() * one;
+    let plan = Plan::new(job, steps);
+    let rounds = std::iter::successors(plan.round(0), |round| plan.round(round.end)).take(MOST_ROUNDS);
+    let scratch =
+        fields.iter().enumerate().filter(|(slot, field)| field.role == Role::Scratch && footprint.uses(*slot));
+    let between: usize = scratch.map(|(slot, _)| if footprint.needs_second_level(slot) { 2 * one } else { one }).sum();
+    let all_in_passes = rounds.into_iter().all(|round| engine.steps_per_pass(extent, round.steps()) > 1);
+    let steps_bytes = engine.bytes(extent, steps) + engine.ring_bytes(extent, steps) - freed;
+    let now = start.count() * one;
+    if !all_in_passes {
+        return now.max(steps_bytes);
+    }
+    // Passes read the planes that an axis repeats where they are.
+    let mut halo = engine.halo(steps);
+    if wraps(&job.grid, block, job.grid.first()) {
+        halo[job.grid.first()] = 0;
+    }
+    let repeated = one - Layout::new(block.extent, halo).bytes(T::BYTES);
+    let levels: usize =
+        job.declaration.of_role(Role::Component).map(|(slot, _)| if footprint.changes(slot) { 2 } else { 1 }).sum();
+    now.max(steps_bytes - between - levels * repeated)
+}
+
+/// Rounds that are looked at: they repeat.
+const MOST_ROUNDS: usize = 100_000;
+
+/// Bytes of messages that a rank holds: as sent and as arrived, those of fields that are exchanged once as well, and one field
+/// of one of them.
+fn message_bytes<T: Precise>(
+    job: &Job,
+    engine: &Engine<T>,
+    place: (&Grid, &Cuts, usize),
+    width: [usize; AXES],
+) -> usize {
+    let footprint = engine.program().footprint();
+    let count =
+        |role, has: &dyn Fn(usize) -> bool| job.declaration.of_role(role).filter(|(slot, _)| has(*slot)).count();
+    let components = count(Role::Component, &|_| true);
+    let at_start = if job.declaration.starts(&job.setup.given) { footprint.start.spreading().len() } else { 0 };
+    let once = count(Role::Coefficient, &|slot| job.setup.given[slot] == Given::Varying)
+        + count(Role::Prepared, &|slot| footprint.uses(slot))
+        + at_start;
+    let (messages, one) = traffic(place, width, T::BYTES);
+    one * 2 * (components + once) + one / messages.max(1)
 }
 
 /// Parts among which every kind of part is: those at or beside an end of each axis.

@@ -32,7 +32,7 @@ use crate::run::state::{as_f64, time};
 /// Seconds of steps that a rate is taken over.
 const WINDOW_S: f64 = 30.0;
 /// Seconds that measuring the copy bandwidth may take.
-const BANDWIDTH_S: f64 = 0.03;
+pub(super) const BANDWIDTH_S: f64 = 0.03;
 
 /// Rank 0's records of a run under way.
 pub struct Report {
@@ -114,6 +114,11 @@ impl Report {
         };
         report.event("start", step, &[("ranks", json!(shape.cuts.count()))]);
         Ok(report)
+    }
+
+    /// Takes note of the copy bandwidth, measured before the fields took their memory.
+    pub fn set_copy_bandwidth(&mut self, bytes_per_second: f64) {
+        self.copy_bandwidth = Some(bytes_per_second);
     }
 
     /// Step that this start began at.

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
 use crate::job::{Every, Job, Precision};
+use crate::observe::progress::{COPIED_BYTES, copy_bandwidth};
 use crate::plan::{Due, Plan, Round};
 use crate::run::Say;
 use crate::run::begin::{Ask, Begin, begin};
@@ -115,6 +116,10 @@ impl Start<'_> {
     ) -> Result<Exit, Failure> {
         let Self { request, job, begin, began, .. } = self;
         let fault = agree(peers, Fault::from_environment().map_err(Failure::usage))?;
+        // What is copied for this must not come on top of large fields, later; small ones may not need it at all.
+        let large = job.grid.region().cells() * T::BYTES > COPIED_BYTES;
+        let bandwidth = (folder.is_some() && large)
+            .then(|| copy_bandwidth(request.threads * request.ranks_here, report::BANDWIDTH_S));
         let (shape, session) = self.session::<T, P>(peers)?;
         if let (0, Some(note)) = (peers.rank(), &shape.note) {
             say(note);
@@ -128,6 +133,7 @@ impl Start<'_> {
         let mut report = agree(peers, opened)?;
         if let Some(report) = report.as_mut() {
             report.open_series(job, session.dt, say);
+            bandwidth.into_iter().for_each(|bandwidth| report.set_copy_bandwidth(bandwidth));
         }
         let mut running = Running {
             request,

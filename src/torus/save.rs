@@ -15,9 +15,10 @@ use super::session::Session;
 use crate::advance::library::Precise;
 use crate::checkpoint::{self, CheckpointError, FileRecord, Meta, Pending, Pruned, Store};
 use crate::exit::{Exit, Failure};
-use crate::grid::{Extents, Region};
+use crate::grid::Extents;
 use crate::job::Job;
 use crate::observe::scan;
+use crate::run::boxes::Boxes;
 use crate::run::fault::{Fault, Phase};
 use crate::run::state::describe;
 
@@ -110,17 +111,15 @@ pub fn look<T: Precise, P: Peers + ?Sized>(
     })
 }
 
-/// First cell of the block whose value of component `slot` is not finite; looks at one plane after the other.
+/// First cell of the block whose value of component `slot` is not finite; looks at one box after the other, in memory order.
 fn spoiled<T: Precise>(session: &Session<T>, slot: usize) -> Option<scan::Spoiled> {
-    let block = session.block();
-    let mut values = vec![T::default(); block.extent[2] * block.extent[3]];
-    (block.start[0]..block.end(0)).find_map(|w| {
-        (block.start[1]..block.end(1)).find_map(|z| {
-            let start = [w, z, block.start[2], block.start[3]];
-            let plane = Region { start, extent: [1, 1, block.extent[2], block.extent[3]] };
-            session.read(slot, &plane, &mut values);
-            scan::scan(&values, &plane).map(|cell| scan::Spoiled { slot, cell })
-        })
+    let boxes = Boxes::of(&session.block());
+    let mut values = Vec::new();
+    (0..boxes.count()).find_map(|number| {
+        let some = boxes.get(number);
+        values.resize(some.cells(), T::default());
+        session.read(slot, &some, &mut values);
+        scan::scan(&values, &some).map(|cell| scan::Spoiled { slot, cell })
     })
 }
 
@@ -184,8 +183,9 @@ impl Saver<'_> {
         let mut records = Vec::new();
         for (component, (slot, _)) in job.declaration.of_role(Role::Component).enumerate() {
             self.happens(Phase::Copy, meta.step, session.part);
-            let values = session.own(slot);
-            records.push(checkpoint::write_part(self.store, &folder, meta, session.part, component, &values)?);
+            let mut read = |from: usize, out: &mut [T]| session.read_from(slot, from, out);
+            let part = (session.part, component);
+            records.push(checkpoint::write_part_from(self.store, &folder, meta, part, &mut read)?);
             self.happens(Phase::Write, meta.step, session.part);
         }
         Ok(records)

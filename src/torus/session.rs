@@ -19,7 +19,7 @@ use crate::exit::Failure;
 use crate::field::{Fields, Span};
 use crate::grid::{AXES, Grid, Region};
 use crate::job::{Job, TimeStep};
-use crate::run::inputs::load;
+use crate::run::inputs::{load, only_at_start};
 use crate::run::shape::Shape;
 use crate::run::{bound, memory};
 
@@ -72,7 +72,9 @@ impl<T: Precise> Session<T> {
             Ok(engine)
         };
         let engine = agree(peers, build(known.unwrap_or(1.0)))?;
-        agree(peers, memory::fits(engine.bytes(block.extent, shape.steps_per_exchange), ranks_here))?;
+        let steps = shape.steps_per_exchange;
+        let needed = engine.bytes(block.extent, steps) + engine.ring_bytes(block.extent, steps);
+        agree(peers, memory::fits(needed, ranks_here))?;
         let mut fields = engine.allocate(block.extent, shape.steps_per_exchange);
         let place = (&grid, &cuts, part);
         let loaded = load(job, &block, &mut fields, &[Role::Coefficient]);
@@ -123,15 +125,9 @@ impl<T: Precise> Session<T> {
 
     /// Frees what only the start needed.
     fn release(&mut self, job: &Job) {
-        let shown = job.seen();
-        let derived = shown.iter().any(|&slot| job.declaration.fields[slot].role == Role::Derived);
-        for (slot, field) in job.declaration.fields.iter().enumerate() {
-            let rate = job.declaration.rate_of_state && self.engine.program().footprint().rate.reads(slot);
-            let needed = self.engine.program().footprint().steps_use(slot) || shown.contains(&slot) || derived || rate;
-            if field.role == Role::Start || (field.role == Role::Coefficient && !needed) {
-                self.fields.release(slot);
-            }
-        }
+        let footprint = self.engine.program().footprint();
+        let slots = 0..job.declaration.fields.len();
+        slots.filter(|&slot| only_at_start(job, footprint, slot)).for_each(|slot| self.fields.release(slot));
     }
 
     /// The box of global cells that this rank owns.
@@ -163,6 +159,18 @@ impl<T: Precise> Session<T> {
     /// If `region` leaves the block or `out` has another length.
     pub fn read(&self, slot: usize, region: &Region, out: &mut [T]) {
         self.fields.read(slot, &local(&self.block(), region), out);
+    }
+
+    /// Own values of component or coefficient `slot` from the one with number `from` on, in memory order, within one row.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is longer than what is left of the row.
+    pub fn read_from(&self, slot: usize, from: usize, out: &mut [T]) {
+        let low = Region { start: [0; AXES], extent: self.block().extent }.cell(from).map(usize::cast_signed);
+        let mut high = low.map(|index| index + 1);
+        high[AXES - 1] = low[AXES - 1] + out.len().cast_signed();
+        self.fields.read(slot, &Span { low, high }, out);
     }
 
     /// Values of derived field `slot` in the global box `region`, which lies in this rank's block.

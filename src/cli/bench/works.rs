@@ -112,3 +112,29 @@ pub(super) fn all(ask: &Ask) -> Vec<Work> {
     }
     works
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::case::job;
+
+    #[test]
+    fn all_works_are_jobs() {
+        let ask = Ask {
+            points: None,
+            precision: None,
+            threads: None,
+            cores: 2,
+            overrides: Vec::new(),
+            steps: None,
+            steps_per_pass: None,
+        };
+        let works = all(&ask);
+        assert_eq!(works.len(), 8 * SHIPPED.names().len());
+        for work in &works {
+            let job = job(&work.text, &work.overrides, &SHIPPED).expect("a job");
+            assert!(crate::operations::operations(job.declaration.name, &job.setup).expect("a setup").is_some());
+        }
+        assert_eq!(all(&Ask { precision: Some(Precision::F32), threads: Some(1), ..ask }).len(), works.len() / 4);
+    }
+}

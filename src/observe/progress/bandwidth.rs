@@ -8,6 +8,8 @@ use crate::clock;
 
 /// Values copied, by all threads together: 64 MiB read and as much written, more than most caches hold.
 const VALUES: usize = 8 << 20;
+/// Bytes that measuring takes for a moment.
+pub const COPIED_BYTES: usize = 2 * VALUES * size_of::<f64>();
 /// Fewest values of one thread.
 const LEAST: usize = 1 << 16;
 
@@ -34,15 +36,19 @@ pub fn copy_bandwidth(threads: usize, budget_s: f64) -> f64 {
                 break;
             }
         }
-        f64::from(copies) / begin.elapsed().as_secs_f64()
+        (begin, clock::now(), copies)
     };
-    let copies_per_second: f64 = thread::scope(|scope| {
+    let spans: Vec<_> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-        running.into_iter().filter_map(|thread| thread.join().ok()).sum()
+        running.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
+    // From the first to begin to the last to end: threads that had to take turns are not counted as if they ran together.
+    let (first, last) = (spans.iter().map(|span| span.0).min(), spans.iter().map(|span| span.1).max());
+    let seconds = first.zip(last).map_or(0.0, |(first, last)| last.duration_since(first).as_secs_f64());
+    let copies: f64 = spans.iter().map(|span| f64::from(span.2)).sum();
     #[allow(clippy::cast_precision_loss, reason = "a few million bytes")]
     let bytes = (2 * size_of::<f64>() * values) as f64;
-    copies_per_second * bytes
+    copies * bytes / seconds
 }
 
 #[cfg(test)]
