@@ -49,7 +49,7 @@ pub struct Args {
     /// Repeats, of which the median counts.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeats: u32,
-    /// Override a key of the job that is measured, say kernel.order=4 or fields.diffusivity.formula="1 + 0.1*sin(x)".
+    /// Override a key of the job that is measured, say kernel.order=4.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "kernel")]
     overrides: Vec<String>,
     /// Print JSON.

@@ -76,10 +76,16 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Tick;
 
-fn simple() -> Tick {
-    let counts = COUNTS.get();
-    COUNTS.set(Operations { simple: counts.simple + 1, ..counts });
+/// Counts what `one` counts.
+fn tick(one: fn(&mut Operations) -> &mut u32) -> Tick {
+    let mut counts = COUNTS.get();
+    *one(&mut counts) += 1;
+    COUNTS.set(counts);
     Tick
+}
+
+fn simple() -> Tick {
+    tick(|counts| &mut counts.simple)
 }
 
 /// Truth of nothing. Combining masks costs next to nothing and is not counted; nor is a sign, which is part of the operation
@@ -117,9 +123,7 @@ impl Div for Tick {
     type Output = Self;
 
     fn div(self, _: Self) -> Self {
-        let counts = COUNTS.get();
-        COUNTS.set(Operations { divisions: counts.divisions + 1, ..counts });
-        Self
+        tick(|counts| &mut counts.divisions)
     }
 }
 
@@ -135,9 +139,7 @@ impl Lane for Tick {
     }
 
     fn sqrt(self) -> Self {
-        let counts = COUNTS.get();
-        COUNTS.set(Operations { roots: counts.roots + 1, ..counts });
-        Self
+        tick(|counts| &mut counts.roots)
     }
 
     fn abs(self) -> Self {

@@ -15,6 +15,7 @@ use crate::field::Layout;
 use crate::grid::{AXES, Grid, Region};
 use crate::job::{Every, Job, Precision};
 use crate::plan::Plan;
+use crate::run::boxes::Boxes;
 use crate::run::inputs::only_at_start;
 use crate::run::shape::Shape;
 use crate::run::state::describe;
@@ -46,7 +47,8 @@ pub struct Preview {
     pub courant: f64,
     /// Longest time step within the kernel's bound at the start; none where nothing bounds it.
     pub longest_dt: Option<f64>,
-    /// Most bytes that a rank holds at a time: fields, planes between steps, messages; the program itself comes on top.
+    /// Most bytes that a rank holds at a time: fields, planes between steps, messages, a box of values on their way from or to a
+    /// file; the program itself comes on top.
     pub rank_bytes: u64,
     /// Bytes that may still be allocated on this machine.
     pub available: Option<u64>,
@@ -125,7 +127,8 @@ fn preview<T: Precise>(
         let (sent, bytes) = traffic((&job.grid, &shape.cuts, part), width, components * T::BYTES);
         let held = message_bytes(job, &engine, (&job.grid, &shape.cuts, part), width);
         let fields = field_bytes(job, &engine, &block, shape.steps_per_exchange);
-        rank_bytes = rank_bytes.max((fields + held) as u64);
+        let values = Boxes::of(&block).get(0).cells() * T::BYTES;
+        rank_bytes = rank_bytes.max((fields + held + values) as u64);
         messages = messages.max(sent as u64);
         halo_bytes = halo_bytes.max(bytes as u64);
     }
@@ -191,8 +194,8 @@ fn field_bytes<T: Precise>(job: &Job, engine: &Engine<T>, block: &Region, steps:
 /// Rounds that are looked at: they repeat.
 const MOST_ROUNDS: usize = 100_000;
 
-/// Bytes of messages that a rank holds: as sent and as arrived, those of fields that are exchanged once as well, and one field
-/// of one of them.
+/// Bytes of messages that a rank holds: as sent and as arrived, those of fields that are exchanged once as well, half of those
+/// on their way, and one field of one of them.
 fn message_bytes<T: Precise>(
     job: &Job,
     engine: &Engine<T>,
@@ -208,7 +211,7 @@ fn message_bytes<T: Precise>(
         + count(Role::Prepared, &|slot| footprint.uses(slot))
         + at_start;
     let (messages, one) = traffic(place, width, T::BYTES);
-    one * 2 * (components + once) + one / messages.max(1)
+    one * (5 * components + 4 * once) / 2 + one / messages.max(1)
 }
 
 /// Parts among which every kind of part is: those at or beside an end of each axis.
