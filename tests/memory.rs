@@ -39,13 +39,13 @@ fn peak(folder: &Path, args: &[&str]) -> f64 {
         .spawn()
         .unwrap();
     let status = format!("/proc/{}/status", run.id());
-    let mut most = 0.0_f64;
+    let mut most = 0.0;
     loop {
         // The system's own count of the most that there was so far: looking now and then misses nothing but the end.
         let text = fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         if let Some(kib) = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()) {
-            most = most.max(kib * 1024.0);
+            most = kib * 1024.0;
         }
         if let Some(status) = run.try_wait().unwrap() {
             assert!(status.success(), "{args:?}");
