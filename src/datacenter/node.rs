@@ -18,6 +18,7 @@ use self::stores::Stores;
 use super::blobs::Blobs;
 use super::compute::{Computed, Task, Threads};
 use super::ledger::Ledger;
+use super::part::Whole;
 use super::protocol::{Action, BlobOp, Body, Ending, Event, Message, Moment, Note, Shell, Why, Worker, WorkerId};
 use super::records::{Card, Keys, Over, Records};
 use super::spec::Run;
@@ -156,10 +157,11 @@ impl Node {
         let shared = setup.share.then_some(run.spec.shared.as_path());
         let transport = Transport::start(me, &secret, setup.listen, shared, limits, arrives);
         let transport = transport.await.map_err(Failure::usage)?;
+        let whole = Whole { shelf: transport.shelf().cloned(), ..run.whole.clone() };
         let file = TallyFile::create(&setup.dir, me).map_err(|error| Failure::new(Exit::Usage, error))?;
         let path = setup.dir.join("workers").join(format!("{:016x}.events.jsonl", me.0));
         let told = happens.clone();
-        let threads = Threads::start::<T>(setup.threads, (run.whole.clone(), run.plan.clone(), fault), move |done| {
+        let threads = Threads::start::<T>(setup.threads, (whole, run.plan.clone(), fault), move |done| {
             // Nobody listens once the worker has ended.
             let _ended = told.send(Happened::Computed(done));
         });

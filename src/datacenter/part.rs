@@ -14,6 +14,7 @@ use ringfort_kernels::Role;
 
 use self::shell::{Shell, slabs};
 use super::room::Room;
+use super::transport::Shelf;
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
@@ -44,6 +45,8 @@ pub struct Whole {
     pub dt: f64,
     /// Where values get their memory.
     pub room: Room,
+    /// Where shells get theirs first, if workers of this host can read them in place.
+    pub shelf: Option<Shelf>,
 }
 
 /// A block with its storage.
@@ -148,13 +151,17 @@ impl<T: Precise> Part<T> {
     /// The state.
     #[must_use]
     pub fn state(&self) -> Bytes {
-        self.collect(&[self.fields.layout().own()])
+        let own = [self.fields.layout().own()];
+        self.whole.room.fill(self.bytes(&own), |bytes| self.collect(&own, bytes))
     }
 
     /// What neighbours read.
     #[must_use]
     pub fn shell(&self) -> Bytes {
-        self.collect(&self.slabs(&self.block))
+        let slabs = self.slabs(&self.block);
+        let length = self.bytes(&slabs);
+        let shared = self.whole.shelf.as_ref().and_then(|shelf| shelf.fill(length, |bytes| self.collect(&slabs, bytes)));
+        shared.unwrap_or_else(|| self.whole.room.fill(length, |bytes| self.collect(&slabs, bytes)))
     }
 
     /// What neighbours read of `block`, which is as deep as their halos.
@@ -162,21 +169,24 @@ impl<T: Precise> Part<T> {
         slabs(block, (&self.whole.cuts, &self.whole.job.grid), self.fields.layout().halo)
     }
 
-    fn collect(&self, spans: &[Span]) -> Bytes {
-        let cells: usize = spans.iter().map(Span::cells).sum();
-        self.whole.room.fill(cells * self.components.len() * T::BYTES, |mut rest| {
-            for span in spans {
-                for &slot in &self.components {
-                    self.fields.rows(slot, span, |_, row| {
-                        let (some, more) = std::mem::take(&mut rest).split_at_mut(row.len() * T::BYTES);
-                        rest = more;
-                        for (to, value) in some.chunks_exact_mut(T::BYTES).zip(row) {
-                            value.write_le(to);
-                        }
-                    });
-                }
+    /// Bytes of the components in `spans`.
+    fn bytes(&self, spans: &[Span]) -> usize {
+        spans.iter().map(Span::cells).sum::<usize>() * self.components.len() * T::BYTES
+    }
+
+    /// Writes the components in `spans` to `rest`, which is as long as they are.
+    fn collect(&self, spans: &[Span], mut rest: &mut [u8]) {
+        for span in spans {
+            for &slot in &self.components {
+                self.fields.rows(slot, span, |_, row| {
+                    let (some, more) = std::mem::take(&mut rest).split_at_mut(row.len() * T::BYTES);
+                    rest = more;
+                    for (to, value) in some.chunks_exact_mut(T::BYTES).zip(row) {
+                        value.write_le(to);
+                    }
+                });
             }
-        })
+        }
     }
 
     /// Takes steps `steps`, counted from the job's start, from the state, with the `shells` of all neighbours of the same step.

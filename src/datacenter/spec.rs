@@ -221,8 +221,8 @@ impl Spec {
         let parent = self.parent.as_deref().map(str::parse).transpose().map_err(Failure::usage)?;
         let cuts = Cuts::new(job.grid.points, self.blocks).map_err(Failure::usage)?;
         let plan = Plan { checkpoint: Some(self.generation), ..Plan::new(&job, self.steps_per_round) };
-        let whole =
-            Whole { job: Arc::new(job), kernel, cuts, steps: self.steps_per_round, dt: self.dt, room: Room::default() };
+        let (steps, dt) = (self.steps_per_round, self.dt);
+        let whole = Whole { job: Arc::new(job), kernel, cuts, steps, dt, room: Room::default(), shelf: None };
         Ok(Run { spec: self, id, origin: Origin { run: id, parent }, whole, plan })
     }
 }

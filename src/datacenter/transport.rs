@@ -4,8 +4,9 @@
 //! without a deadline, nothing grows without a bound, and what does not carry the run's seal changes nothing.
 //!
 //! - **Three ways.** To the worker itself a message goes by pointer, as it is. To a worker of the same host, values from
-//!   [`TransportLimits::share_from`] bytes on go as files in shared memory that the reader copies: one file for all readers of
-//!   a shell. Otherwise the bytes are in the request. Where a file cannot be written or read, the bytes go in the request too.
+//!   [`TransportLimits::share_from`] bytes on go as files in shared memory, one file for all readers of a shell. A shell made
+//!   on the [`Shelf`] is in such a file already, and readers read shells where they lie. Otherwise the bytes are in the request.
+//!   Where a file cannot be written or read, the bytes go in the request too.
 //! - **No promise.** [`Transport::send`] never waits. What cannot be sent is dropped and counted: the protocol asks again.
 //! - **Overload.** A worker with too much to do answers 503 with Retry-After. If that was a question, the transport puts the
 //!   answer [`Body::Later`] or [`Body::LaterBlock`] into its own inbox, in the peer's name and with the Lamport stamp 0, since
@@ -42,12 +43,14 @@ use tokio::task::AbortHandle;
 
 use self::counts::Counters;
 use self::seal::Key;
+use self::shared::mapped::Seen;
 use self::shared::{Files, Folder};
 use super::protocol::{Body, Message, WorkerId};
 use super::room::Room;
 
 pub use counts::Counts;
 pub use secret::{Secret, SecretError};
+pub use shared::mapped::Shelf;
 pub use shared::sweep;
 
 /// Where a worker is.
@@ -82,6 +85,8 @@ pub struct TransportLimits {
     pub files: usize,
     /// Most bytes of them together.
     pub file_bytes: usize,
+    /// Most shells made in shared memory that are held at one time, each a file that is open.
+    pub mapped: usize,
 }
 
 /// Files that wait for another shell may hold so many times as much as those kept for readers.
@@ -100,6 +105,7 @@ impl Default for TransportLimits {
             share_from: 4 << 10,
             files: 64,
             file_bytes: 16 << 20,
+            mapped: 400,
         }
     }
 }
@@ -116,10 +122,12 @@ struct Common {
     key: Key,
     limits: TransportLimits,
     files: Option<Files>,
+    shelf: Option<Shelf>,
+    seen: Seen,
     counts: Counters,
     counter: AtomicU64,
     inbox: mpsc::Sender<(WorkerId, Message)>,
-    /// Memory of shells that came through shared memory.
+    /// Memory of shells that came through shared memory and cannot be read in place.
     room: Room,
 }
 
@@ -159,6 +167,8 @@ impl Transport {
         });
         let folder = folder.transpose()?;
         let host = folder.as_ref().map(|folder| folder.host()).unwrap_or_default();
+        let shelf = folder.as_ref().filter(|folder| folder.in_memory());
+        let shelf = shelf.map(|folder| Shelf::new(folder.clone(), limits.share_from, limits.mapped));
         let files = folder.map(|folder| Files::new(folder, limits.files, limits.file_bytes));
         let unheard = |source| TransportError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(unheard)?;
@@ -170,6 +180,8 @@ impl Transport {
             key: Key::new(secret),
             limits,
             files,
+            shelf,
+            seen: Seen::default(),
             counts: Counters::default(),
             counter: AtomicU64::new(1),
             inbox,
@@ -187,6 +199,12 @@ impl Transport {
         &self.address
     }
 
+    /// Where shells are made that workers of this host read in place; none if there is no shared memory.
+    #[must_use]
+    pub fn shelf(&self) -> Option<&Shelf> {
+        self.common.shelf.as_ref()
+    }
+
     /// Says who is where. Others are forgotten, with what waits for them; so is what waits for a peer at another address.
     pub fn meet(&self, peers: &BTreeMap<WorkerId, Address>) {
         let mut known = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,6 +215,7 @@ impl Transport {
             }
             stays
         });
+        self.common.seen.retain(|id| peers.contains_key(&id));
         for (&id, address) in peers {
             if id != self.common.me && !known.contains_key(&id) {
                 let (queue, waiting) = mpsc::channel(self.common.limits.queue.max(1));

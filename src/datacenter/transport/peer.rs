@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::super::protocol::{Body, Handover, Message, Value, WorkerId};
 use super::seal::{self, Claim};
-use super::shared::Shared;
+use super::shared::{Place, Shared};
 use super::wire::{Part, pack};
 use super::{Common, values};
 
@@ -48,6 +48,15 @@ struct Ready {
     digest: Hash,
     /// Files that must be there until the peer has answered.
     files: Vec<Arc<Shared>>,
+    /// Values whose files must be there until then.
+    shelved: Vec<Bytes>,
+}
+
+impl Ready {
+    /// True if values are in shared memory.
+    fn shares(&self) -> bool {
+        !self.files.is_empty() || !self.shelved.is_empty()
+    }
 }
 
 /// What became of a request.
@@ -122,7 +131,7 @@ impl Peer {
                     self.nonce = None;
                 }
                 // It cannot map the file.
-                Outcome::Refused(StatusCode::GONE) if near && !ready.files.is_empty() => near = false,
+                Outcome::Refused(StatusCode::GONE) if near && ready.shares() => near = false,
                 Outcome::Refused(_) => {
                     common.counts.failed.one();
                     return true;
@@ -138,7 +147,7 @@ impl Peer {
 
     /// The message as others can have it. None if its value is gone.
     async fn settle(&self, message: Message) -> Option<Message> {
-        if values(&message.body) == 0 {
+        if values(&message.body) == 0 || self.shelved(&message).is_some() {
             return Some(message);
         }
         let most = self.common.limits.message_bytes;
@@ -147,11 +156,18 @@ impl Peer {
     }
 
     async fn prepare(&self, message: &Message, near: bool) -> Option<Ready> {
-        if values(&message.body) == 0 {
+        if values(&message.body) == 0 || (near && self.shelved(message).is_some()) {
             return ready(&self.common, message, near);
         }
         let (common, message) = (self.common.clone(), message.clone());
         tokio::task::spawn_blocking(move || ready(&common, &message, near)).await.ok().flatten()
+    }
+
+    /// Where the value of `message` lies, if it can be read in place.
+    fn shelved(&self, message: &Message) -> Option<Place> {
+        let Body::Give(_, value) = &message.body else { return None };
+        let place = self.common.shelf.as_ref()?.place(value.bytes())?;
+        (value.bytes().len() <= self.common.limits.message_bytes).then_some(place)
     }
 
     async fn request(&mut self, ready: &Ready) -> Outcome {
@@ -254,8 +270,13 @@ fn whole(handover: Handover) -> Option<Handover> {
 
 /// The request for a message. `near`: large values go into files.
 fn ready(common: &Common, message: &Message, near: bool) -> Option<Ready> {
-    let mut files = Vec::new();
+    let (mut files, mut shelved) = (Vec::new(), Vec::new());
     let packed = pack(message, |shell, bytes| {
+        let place = shell.and(common.shelf.as_ref()).filter(|_| near).and_then(|shelf| shelf.place(bytes));
+        if let Some(place) = place {
+            shelved.push(bytes.clone());
+            return Some(Part::File(place));
+        }
         let shared = common.files.as_ref().filter(|_| near && bytes.len() >= common.limits.share_from.max(1))?;
         // A full memory is no harm: the bytes go in the request.
         let (file, written) = shared.file(shell, bytes).ok()?;
@@ -269,5 +290,5 @@ fn ready(common: &Common, message: &Message, near: bool) -> Option<Ready> {
     for chunk in &packed.chunks {
         hasher.update(chunk);
     }
-    Some(Ready { chunks: packed.chunks, length: packed.length, digest: hasher.finalize(), files })
+    Some(Ready { chunks: packed.chunks, length: packed.length, digest: hasher.finalize(), files, shelved })
 }

@@ -125,7 +125,7 @@ impl Server {
     }
 
     async fn try_take(&self, request: Request) -> Result<(), StatusCode> {
-        let Common { limits, inbox, counts, room, .. } = &*self.common;
+        let Common { limits, inbox, counts, room, seen, .. } = &*self.common;
         let (claim, length) = self.claim(&request)?;
         self.heard(&claim, false)?;
         let most = limits.message_bytes as u64 + HEAD_BYTES as u64;
@@ -141,8 +141,9 @@ impl Server {
         let message = unpack(&body, limits.message_bytes as u64, |shell, place| {
             let files = self.common.files.as_ref().ok_or(std::io::ErrorKind::Unsupported)?;
             shared += 1;
-            // Shells come in every round; other values once in a while, and may be large.
-            files.folder().read(claim.from, place, shell.then_some(room))
+            // Shells come in every round and are read where they lie; other values come once in a while, and are kept.
+            let in_place = shell.then(|| seen.read(files.folder(), claim.from, place).ok()).flatten();
+            in_place.map_or_else(|| files.folder().read(claim.from, place, shell.then_some(room)), Ok)
         });
         let message = message.map_err(|error| match error {
             UnpackError::File(_) => StatusCode::GONE,

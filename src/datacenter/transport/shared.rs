@@ -4,9 +4,12 @@
 //! the turn of its writing, 8 bytes, little-endian. A shell's file that nobody needs any more holds the next shell of its
 //! length: memory given back to the system would come back as pages to clear and to map. Invariant: a reader has a value's
 //! very bytes or an error, since turns never repeat and the writer takes the old one away before it changes a byte; so a
-//! reader may be late, or its answer forged.
+//! reader may be late, or its answer forged. A reader that reads in place ([`mapped`]) holds a lock on the file meanwhile, and
+//! the writer does not write in a file that another holds; the system frees the locks of the dead.
 //!
 //! **Trust.** Files have mode 600 in folders of mode 700: only processes of the same user can write them.
+
+pub(super) mod mapped;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -23,6 +26,9 @@ use super::super::protocol::{Shell, WorkerId};
 use super::super::room::Room;
 
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Kind of the file system that keeps files in memory.
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
 /// Turn of a file that is being written.
 const NO_TURN: u64 = 0;
@@ -113,6 +119,11 @@ impl Folder {
         }
     }
 
+    /// True if the files are in memory, not on a disk.
+    pub(super) fn in_memory(&self) -> bool {
+        rustix::fs::statfs(&self.own).is_ok_and(|found| found.f_type == TMPFS)
+    }
+
     /// A file with these bytes, which others of their length may follow if `again`.
     fn write(self: &Arc<Self>, bytes: &[u8], again: bool) -> io::Result<Shared> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
@@ -120,11 +131,7 @@ impl Folder {
         let place = Place { number: turn, turn, length: end };
         let file = match again.then(|| self.idle(end)).flatten() {
             Some(idle) => Written { place: Place { number: idle.place.number, ..place }, ..idle },
-            None => {
-                let path = self.path(turn);
-                let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-                Written { file, place }
-            }
+            None => Written { file: self.create(turn)?, place },
         };
         let written = || -> io::Result<()> {
             file.file.write_all_at(&NO_TURN.to_le_bytes(), end)?;
@@ -133,7 +140,7 @@ impl Folder {
             fence(Ordering::SeqCst);
             file.file.write_all_at(&turn.to_le_bytes(), end)
         };
-        written().inspect_err(|_| self.remove(&file))?;
+        written().and_then(|()| file.file.unlock()).inspect_err(|_| self.remove(file.place.number))?;
         Ok(Shared { folder: self.clone(), place: file.place, written: Some(file), again })
     }
 
@@ -141,16 +148,30 @@ impl Folder {
         self.own.join(number.to_string())
     }
 
-    fn remove(&self, file: &Written) {
-        // What stays is for `sweep`.
-        let _gone = fs::remove_file(self.path(file.place.number));
+    /// A new file, numbered by its first turn.
+    fn create(&self, turn: u64) -> io::Result<File> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(self.path(turn))?;
+        file.lock()?;
+        Ok(file)
     }
 
-    /// A file for a value of this very length, if one is idle: the latest, which is the likeliest to be in a cache still.
+    fn remove(&self, number: u64) {
+        // What stays is for `sweep`.
+        let _gone = fs::remove_file(self.path(number));
+    }
+
+    /// A file for a value of this very length, locked, if one is idle: the latest, which is the likeliest to be in a cache
+    /// still. One that somebody reads in place is left to its reader.
     fn idle(&self, length: u64) -> Option<Written> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = idle.iter().rposition(|file| file.place.length == length)?;
-        Some(idle.remove(at))
+        while let Some(at) = idle.iter().rposition(|file| file.place.length == length) {
+            let file = idle.remove(at);
+            if file.file.try_lock().is_ok() {
+                return Some(file);
+            }
+            self.remove(file.place.number);
+        }
+        None
     }
 
     /// Keeps a file that nobody needs, in place of older ones.
@@ -161,35 +182,15 @@ impl Folder {
         while idle.len() > self.most_idle.0 || bytes > self.most_idle.1 as u64 {
             let oldest = idle.remove(0);
             bytes -= oldest.place.length;
-            self.remove(&oldest);
+            self.remove(oldest.place.number);
         }
     }
 
     /// The value that worker `from` has at `place`, in memory of `room`, or in its own.
     pub(super) fn read(&self, from: WorkerId, place: Place, room: Option<&Room>) -> io::Result<Bytes> {
-        let path = own(&self.shared, from).join(place.number.to_string());
-        let wrong = |what| io::Error::new(io::ErrorKind::InvalidData, what);
-        let found = fs::symlink_metadata(&path)?;
-        if !found.is_file() {
-            return Err(wrong("it is not a file"));
-        }
-        let file = File::open(&path)?;
-        let opened = file.metadata()?;
-        if (opened.dev(), opened.ino()) != (found.dev(), found.ino()) {
-            return Err(wrong("it was replaced"));
-        }
-        if opened.uid() != self.user || opened.mode() & 0o077 != 0 {
-            return Err(wrong("others may write it"));
-        }
-        let expected = place.length.checked_add(TURN as u64).filter(|_| place.length > 0);
-        let length = usize::try_from(place.length).ok().filter(|_| expected == Some(opened.len()));
-        let length = length.ok_or_else(|| wrong("its length is another one"))?;
-        let turn = || -> io::Result<()> {
-            let mut turn = [0; TURN];
-            file.read_exact_at(&mut turn, place.length)?;
-            let same = place.turn != NO_TURN && u64::from_le_bytes(turn) == place.turn;
-            if same { Ok(()) } else { Err(wrong("it holds another value by now")) }
-        };
+        let file = self.open(from, place)?;
+        let length = usize::try_from(place.length).map_err(|_| wrong("it is too long"))?;
+        let turn = || holds(&file, place);
         turn()?;
         fence(Ordering::SeqCst);
         let mut read = Ok(());
@@ -207,12 +208,43 @@ impl Folder {
         turn()?;
         Ok(bytes)
     }
+
+    /// The file that worker `from` has at `place`: a file of that length which nobody else can write.
+    fn open(&self, from: WorkerId, place: Place) -> io::Result<File> {
+        let path = own(&self.shared, from).join(place.number.to_string());
+        let found = fs::symlink_metadata(&path)?;
+        if !found.is_file() {
+            return Err(wrong("it is not a file"));
+        }
+        let file = File::open(&path)?;
+        let opened = file.metadata()?;
+        if (opened.dev(), opened.ino()) != (found.dev(), found.ino()) {
+            return Err(wrong("it was replaced"));
+        }
+        if opened.uid() != self.user || opened.mode() & 0o077 != 0 {
+            return Err(wrong("others may write it"));
+        }
+        let expected = place.length.checked_add(TURN as u64).filter(|_| place.length > 0);
+        if expected == Some(opened.len()) { Ok(file) } else { Err(wrong("its length is another one")) }
+    }
+}
+
+fn wrong(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Checks that `file` holds the value of this very turn.
+fn holds(file: &File, place: Place) -> io::Result<()> {
+    let mut turn = [0; TURN];
+    file.read_exact_at(&mut turn, place.length)?;
+    let same = place.turn != NO_TURN && u64::from_le_bytes(turn) == place.turn;
+    if same { Ok(()) } else { Err(wrong("it holds another value by now")) }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         for file in self.idle.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            self.remove(file);
+            self.remove(file.place.number);
         }
         // What is left, if anything, is for `sweep`.
         let _ = fs::remove_dir(&self.own);
@@ -240,7 +272,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         match self.written.take() {
             Some(file) if self.again => self.folder.keep(file),
-            Some(file) => self.folder.remove(&file),
+            Some(file) => self.folder.remove(file.place.number),
             None => {}
         }
     }
