@@ -127,6 +127,49 @@ async fn what_cannot_be_shared_goes_in_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_made_on_the_shelf_is_read_in_place() {
+    let shared = Path::new("/dev/shm").join(format!("ringfort-test-{}", std::process::id()));
+    let here = Node::new(1, Some(&shared), quick()).await;
+    let mut near = Node::new(2, Some(&shared), quick()).await;
+    let mut far = Node::new(3, None, quick()).await;
+    let shelf = here.transport.shelf().unwrap().clone();
+    assert!(shelf.fill(100_000, |_| panic!("nobody reads")).is_none());
+    here.meet(&[&near, &far]);
+    for step in 0..20 {
+        let wanted = pattern(100_000, usize::try_from(step).unwrap());
+        let value = Value::new(shelf.fill(100_000, |bytes| bytes.copy_from_slice(&wanted)).unwrap());
+        for to in [near.id, far.id] {
+            here.transport.send(to, Message { lamport: 1, body: Body::Give(shell(step), value.clone()) });
+        }
+        assert_eq!((near.given().await, far.given().await), (wanted.clone(), wanted));
+    }
+    assert_eq!(here.transport.counts().files, 0, "none was written for the readers");
+    assert_eq!((near.transport.counts().shared, far.transport.counts().over_http), (20, 20));
+    // What a worker reads outlives the one who made it.
+    let value = Value::new(shelf.fill(100_000, |bytes| bytes.fill(7)).unwrap());
+    here.transport.send(near.id, Message { lamport: 1, body: Body::Give(shell(21), value.clone()) });
+    let Body::Give(_, read) = near.next().await.1.body else { panic!("another message") };
+    drop((here, shelf, value));
+    assert_eq!(read.bytes()[..], [7; 100_000]);
+    drop((read, near, far));
+    until("no file is left", || left(&shared) == 0).await;
+    std::fs::remove_dir(&shared).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_room_for_files_all_goes_over_http() {
+    let nowhere = Path::new("/proc/ringfort-nowhere");
+    let here = Node::new(1, Some(nowhere), quick()).await;
+    let mut other = Node::new(2, Some(nowhere), quick()).await;
+    assert!(here.transport.shelf().is_none());
+    assert!(here.transport.unshared().is_some_and(|why| why.contains("/proc/ringfort-nowhere")));
+    here.meet(&[&other]);
+    here.give(other.id, 1, pattern(100_000, 1));
+    assert_eq!(other.given().await, pattern(100_000, 1));
+    assert_eq!(other.transport.counts().over_http, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_vanishes_and_comes_back() {
     let here = Node::new(1, None, quick()).await;
     let mut peer = Node::new(2, None, quick()).await;

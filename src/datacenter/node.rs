@@ -155,6 +155,10 @@ impl Node {
         let deadline = config.limits.deadline_ms;
         let limits = TransportLimits { retry_after_ms: deadline, ..TransportLimits::default() };
         let shared = setup.share.then_some(run.spec.shared.as_path());
+        // Each shell in shared memory is a file that is open. Without more of them, fewer shells lie there.
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let files = rustix::process::Rlimit { current: files.maximum, ..files };
+        let _fewer = rustix::process::setrlimit(rustix::process::Resource::Nofile, files);
         let transport = Transport::start(me, &secret, setup.listen, shared, limits, arrives);
         let transport = transport.await.map_err(Failure::usage)?;
         let whole = Whole { shelf: transport.shelf().cloned(), ..run.whole.clone() };
@@ -328,6 +332,7 @@ impl Node {
     fn count(&mut self) {
         let counts = self.transport.counts();
         self.tally.values = [counts.by_pointer, counts.shared, counts.over_http];
+        self.tally.unshared = self.transport.unshared().map(str::to_owned);
         self.tally.newest = self.worker.newest();
         self.tally.blocks = self.worker.lines().map(|(block, step)| (block.0, step.unwrap_or(0))).collect();
         [self.tally.compute, self.tally.fetch, self.tally.commit] = std::array::from_fn(|at| self.times[at].median());

@@ -160,7 +160,8 @@ impl<T: Precise> Part<T> {
     pub fn shell(&self) -> Bytes {
         let slabs = self.slabs(&self.block);
         let length = self.bytes(&slabs);
-        let shared = self.whole.shelf.as_ref().and_then(|shelf| shelf.fill(length, |bytes| self.collect(&slabs, bytes)));
+        let shared =
+            self.whole.shelf.as_ref().and_then(|shelf| shelf.fill(length, |bytes| self.collect(&slabs, bytes)));
         shared.unwrap_or_else(|| self.whole.room.fill(length, |bytes| self.collect(&slabs, bytes)))
     }
 

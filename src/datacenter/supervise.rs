@@ -24,7 +24,7 @@ use super::protocol::WorkerId;
 use super::records::{Keys, Over, Records};
 use super::spec::Run;
 use super::tally;
-use super::transport::{Secret, sweep};
+use super::transport::{Secret, sweep, sweep_abandoned};
 use crate::advance::library::{AnyKernel, Library};
 use crate::checkpoint::{self, Checkpoint, Disk};
 use crate::clock;
@@ -204,6 +204,7 @@ impl Supervisor<'_> {
     /// Removes the records of workers of this machine whose processes are gone, what was said of an earlier end, and which
     /// blocks killed their workers before: whoever starts a run again has changed something.
     async fn forget_the_dead(&self) {
+        sweep_abandoned(&self.run.spec.shared);
         let Some(records) = self.records().await else { return };
         let here = host_name();
         let dead = records.cards.iter().filter(|(_, card)| card.machine == here && !lives(card.pid));

@@ -47,6 +47,8 @@ pub struct Tally {
     pub fetch: f64,
     /// Median seconds between offering a chunk and its being stored.
     pub commit: f64,
+    /// Why shells go over HTTP that should go through shared memory, once they do.
+    pub unshared: Option<String>,
     /// Seconds in computing, all threads together.
     pub compute_seconds: f64,
 }

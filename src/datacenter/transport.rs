@@ -51,7 +51,7 @@ use super::room::Room;
 pub use counts::Counts;
 pub use secret::{Secret, SecretError};
 pub use shared::mapped::Shelf;
-pub use shared::sweep;
+pub use shared::{sweep, sweep_abandoned};
 
 /// Where a worker is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl Default for TransportLimits {
             share_from: 4 << 10,
             files: 64,
             file_bytes: 16 << 20,
-            mapped: 400,
+            mapped: 4096,
         }
     }
 }
@@ -141,6 +141,8 @@ struct Peer {
 pub struct Transport {
     common: Arc<Common>,
     address: Address,
+    /// Why there is no folder in shared memory, if there should be one.
+    unshared: Option<String>,
     runtime: Handle,
     serving: AbortHandle,
     peers: Mutex<BTreeMap<WorkerId, Peer>>,
@@ -148,7 +150,8 @@ pub struct Transport {
 
 impl Transport {
     /// Listens on `listen` (port 0: any that is free). Messages that arrive go to `inbox`, with their sender. `shared` is a
-    /// folder in memory for workers of this host and run, say `/dev/shm/ringfort-RUN`; without it all goes over HTTP.
+    /// folder in memory for workers of this host and run, say `/dev/shm/ringfort-RUN`; without it, or where there is no room
+    /// for it, all goes over HTTP. Folders beside it that such runs left are removed.
     ///
     /// # Errors
     ///
@@ -161,14 +164,25 @@ impl Transport {
         limits: TransportLimits,
         inbox: mpsc::Sender<(WorkerId, Message)>,
     ) -> Result<Self, TransportError> {
-        let folder = shared.map(|path| {
-            let error = |source| TransportError::Shared { path: path.to_owned(), source };
-            Folder::make(path, me, (limits.files, IDLE * limits.file_bytes)).map(Arc::new).map_err(error)
+        let mut unshared = None;
+        let folder = shared.and_then(|path| {
+            sweep_abandoned(path);
+            match Folder::make(path, me, (limits.files, IDLE * limits.file_bytes)) {
+                Ok(folder) => Some(Ok(Arc::new(folder))),
+                Err(error) if lacks(&error) => {
+                    unshared = Some(format!("{}: {error}", path.display()));
+                    None
+                }
+                Err(source) => Some(Err(TransportError::Shared { path: path.to_owned(), source })),
+            }
         });
         let folder = folder.transpose()?;
+        // A part of the files that may be open; connections and the rest have theirs.
+        let open = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let open = open.and_then(|open| usize::try_from(open).ok()).unwrap_or(usize::MAX) / 4;
         let host = folder.as_ref().map(|folder| folder.host()).unwrap_or_default();
         let shelf = folder.as_ref().filter(|folder| folder.in_memory());
-        let shelf = shelf.map(|folder| Shelf::new(folder.clone(), limits.share_from, limits.mapped));
+        let shelf = shelf.map(|folder| Shelf::new(folder.clone(), limits.share_from, limits.mapped.min(open)));
         let files = folder.map(|folder| Files::new(folder, limits.files, limits.file_bytes));
         let unheard = |source| TransportError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(unheard)?;
@@ -181,7 +195,7 @@ impl Transport {
             limits,
             files,
             shelf,
-            seen: Seen::default(),
+            seen: Seen::new(open),
             counts: Counters::default(),
             counter: AtomicU64::new(1),
             inbox,
@@ -190,7 +204,13 @@ impl Transport {
         let serving =
             tokio::spawn(serve::run(common.clone(), listener, blake3::Hash::from_bytes(nonce))).abort_handle();
         let address = Address { http, host };
-        Ok(Self { common, address, runtime: Handle::current(), serving, peers: Mutex::default() })
+        Ok(Self { common, address, unshared, runtime: Handle::current(), serving, peers: Mutex::default() })
+    }
+
+    /// Why shells go over HTTP that should go through shared memory, once they do.
+    #[must_use]
+    pub fn unshared(&self) -> Option<&str> {
+        self.unshared.as_deref().or_else(|| self.shelf()?.full())
     }
 
     /// Where this worker is.
@@ -216,15 +236,23 @@ impl Transport {
             stays
         });
         self.common.seen.retain(|id| peers.contains_key(&id));
+        if let Some(shelf) = &self.common.shelf {
+            shelf.open(peers.iter().any(|(&id, address)| id != self.common.me && self.near(address)));
+        }
         for (&id, address) in peers {
             if id != self.common.me && !known.contains_key(&id) {
                 let (queue, waiting) = mpsc::channel(self.common.limits.queue.max(1));
-                let near = !address.host.is_empty() && address.host == self.address.host;
+                let near = self.near(address);
                 let task = peer::run(self.common.clone(), id, address.http, near, waiting);
                 let task = self.runtime.spawn(task).abort_handle();
                 known.insert(id, Peer { address: address.clone(), queue, task });
             }
         }
+    }
+
+    /// True for workers that can map the same files.
+    fn near(&self, address: &Address) -> bool {
+        !address.host.is_empty() && address.host == self.address.host
     }
 
     /// Sends a message, some time, perhaps. Never waits.
@@ -258,6 +286,12 @@ impl Drop for Transport {
         self.serving.abort();
         self.meet(&BTreeMap::new());
     }
+}
+
+/// True if a folder cannot be had for lack of room, or of what it should lie in: reasons to do without.
+fn lacks(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), NotFound | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 /// Values that a message carries.

@@ -43,6 +43,8 @@ pub(super) struct Report {
     pub(super) lost: u64,
     /// Images drawn.
     pub(super) images: u64,
+    /// It was said that shared memory lacks.
+    told_unshared: bool,
 }
 
 impl Report {
@@ -100,6 +102,7 @@ impl Report {
             blocks: run.whole.cuts.count(),
             lost: 0,
             images: 0,
+            told_unshared: false,
         };
         report.event("start", "");
         Ok(report)
@@ -123,6 +126,14 @@ impl Report {
 
     /// Tells how far the run is, when that is due: as far as the block that is least far.
     pub(super) fn progress(&mut self, tallies: &BTreeMap<WorkerId, Tally>, say: Say<'_>) {
+        let unshared = tallies.values().find_map(|tally| tally.unshared.as_ref());
+        if let Some(why) = unshared.filter(|_| !self.told_unshared) {
+            self.told_unshared = true;
+            say(&format!(
+                "there is no more shared memory for workers of this host ({why}); their shells go through private memory \
+                 and, where no file can be had, over HTTP, which is slower"
+            ));
+        }
         let now = self.seconds();
         let live = tallies.values().filter(|tally| tally.ended.is_none());
         let mut reached: BTreeMap<usize, u64> = BTreeMap::new();

@@ -30,6 +30,11 @@ const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 /// Kind of the file system that keeps files in memory.
 const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
+/// What the names of runs' folders begin with.
+const RUN: &str = "ringfort-";
+/// Times that a folder is made again that was swept before its worker showed life.
+const TRIES: u32 = 8;
+
 /// Turn of a file that is being written.
 const NO_TURN: u64 = 0;
 /// Bytes of a turn.
@@ -43,6 +48,8 @@ pub(super) struct Folder {
     user: u32,
     /// The next turn; a file's number is that of its first one.
     next: AtomicU64,
+    /// Locked for as long as the worker lives.
+    _alive: File,
     /// Files that nobody needs now, the latest last.
     idle: Mutex<Vec<Written>>,
     /// Most of these, and most bytes of them together.
@@ -93,20 +100,79 @@ pub fn sweep(shared: &Path, worker: WorkerId) -> io::Result<()> {
     there(fs::remove_dir(&own))
 }
 
+/// Removes the folders of runs beside `shared`, which is one of theirs, that no process of their run uses any more: those of
+/// this user whose workers' locks nobody holds. What cannot be removed stays for the next time.
+pub fn sweep_abandoned(shared: &Path) {
+    let user = rustix::process::getuid().as_raw();
+    for entry in shared.parent().into_iter().flat_map(fs::read_dir).flatten().flatten() {
+        let path = entry.path();
+        let ours = fs::symlink_metadata(&path)
+            .is_ok_and(|found| found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0);
+        let of_a_run = entry.file_name().to_str().is_some_and(|name| name.starts_with(RUN));
+        if ours && of_a_run && path != shared {
+            let _stays = sweep_run(&path);
+        }
+    }
+}
+
+/// Removes a run's folder, unless a worker of it lives, or it holds what no worker made.
+fn sweep_run(run: &Path) -> io::Result<()> {
+    let workers: Vec<PathBuf> =
+        fs::read_dir(run)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+    let ids: Option<Vec<WorkerId>> = workers.iter().map(|path| worker(path)).collect();
+    let ids = ids.ok_or_else(|| wrong("it holds something else"))?;
+    // Held until all is gone: nobody lives there.
+    let locks = workers.iter().map(|path| {
+        let folder = File::open(path)?;
+        folder.try_lock()?;
+        Ok(folder)
+    });
+    let _locks: Vec<File> = locks.collect::<io::Result<_>>()?;
+    ids.into_iter().try_for_each(|id| sweep(run, id))?;
+    fs::remove_dir(run)
+}
+
+/// Whose folder it is.
+fn worker(path: &Path) -> Option<WorkerId> {
+    let number = path.file_name()?.to_str()?.strip_prefix("worker-")?;
+    u64::from_str_radix(number, 16).ok().map(WorkerId)
+}
+
+/// Makes both folders; returns the user and the worker's own one, locked.
+fn begin(shared: &Path, own: &Path) -> io::Result<(u32, File)> {
+    DirBuilder::new().recursive(true).mode(0o700).create(shared)?;
+    let found = fs::symlink_metadata(shared)?;
+    if !found.is_dir() || found.mode() & 0o077 != 0 {
+        let remedy = "it must be a folder that its owner alone may enter (mode 700)";
+        return Err(io::Error::other(format!("{remedy}, its mode is {:o}", found.mode() & 0o7777)));
+    }
+    DirBuilder::new().mode(0o700).create(own)?;
+    let alive = File::open(own)?;
+    alive.lock()?;
+    let (here, there) = (alive.metadata()?, fs::symlink_metadata(own)?);
+    if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
+        Ok((found.uid(), alive))
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
 impl Folder {
     /// `worker`'s folder in `shared`. Both are made; the shared one may be there, if nobody else can write in it. At
     /// most so many idle files of so many bytes together are kept for later values.
     pub(super) fn make(shared: &Path, worker: WorkerId, most_idle: (usize, usize)) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(shared)?;
-        let found = fs::symlink_metadata(shared)?;
-        if !found.is_dir() || found.mode() & 0o077 != 0 {
-            let remedy = "it must be a folder that its owner alone may enter (mode 700)";
-            return Err(io::Error::other(format!("{remedy}, its mode is {:o}", found.mode() & 0o7777)));
-        }
         let own = own(shared, worker);
-        DirBuilder::new().mode(0o700).create(&own)?;
+        let mut tries = TRIES;
+        let (user, alive) = loop {
+            match begin(shared, &own) {
+                // Swept between two steps, by somebody who saw no life in it yet.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
+                other => break other?,
+            }
+        };
         let next = AtomicU64::new(NO_TURN + 1);
-        Ok(Self { shared: shared.to_owned(), own, user: found.uid(), next, idle: Mutex::default(), most_idle })
+        let shared = shared.to_owned();
+        Ok(Self { shared, own, user, next, _alive: alive, idle: Mutex::default(), most_idle })
     }
 
     /// A name for this very folder of this start of this machine: who has the same can map the files. Empty where the system

@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use memmap2::{Mmap, MmapMut};
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
 use super::super::super::protocol::WorkerId;
 use super::{Folder, NO_TURN, Place, TURN, holds, wrong};
@@ -34,6 +34,8 @@ struct Inner {
     lent: Mutex<BTreeMap<usize, Place>>,
     /// Why there is no more memory, once there is none.
     full: OnceLock<String>,
+    /// Somebody may read here.
+    read: AtomicBool,
 }
 
 /// A file, mapped.
@@ -61,15 +63,16 @@ impl Shelf {
             idle: Mutex::default(),
             lent: Mutex::default(),
             full: OnceLock::new(),
+            read: AtomicBool::new(false),
         };
         Self(Arc::new(inner))
     }
 
     /// `length` bytes as `write` leaves them; it must set them all, since what they hold before is anything. None if they
-    /// have no place here: then `write` was not called.
+    /// have no place here, or nobody would read them: then `write` was not called.
     #[must_use]
     pub fn fill(&self, length: usize, write: impl FnOnce(&mut [u8])) -> Option<Bytes> {
-        if length < self.0.from {
+        if length < self.0.from || !self.0.read.load(Ordering::Relaxed) {
             return None;
         }
         let mut page = self.0.take(length)?;
@@ -81,6 +84,11 @@ impl Shelf {
         lent.publish().ok()?;
         lock(&self.0.lent).insert(address, place);
         Some(Bytes::from_owner(lent))
+    }
+
+    /// Says if there is anybody on this host who may read values from here.
+    pub(in super::super) fn open(&self, read: bool) {
+        self.0.read.store(read, Ordering::Relaxed);
     }
 
     /// Where `bytes` lie, if they are a value from here.
@@ -176,11 +184,12 @@ impl Drop for Lent {
 }
 
 /// Files of others that were mapped before. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub(in super::super) struct Seen(Arc<Mutex<BTreeMap<(WorkerId, u64), Theirs>>>);
-
-/// Most files that stay mapped while nothing in them is read.
-const MOST_SEEN: usize = 1024;
+#[derive(Clone, Debug)]
+pub(in super::super) struct Seen {
+    files: Arc<Mutex<BTreeMap<(WorkerId, u64), Theirs>>>,
+    /// Most files that stay mapped while nothing in them is read.
+    most: usize,
+}
 
 /// Another worker's file, mapped.
 #[derive(Debug)]
@@ -198,6 +207,11 @@ struct Reading {
 }
 
 impl Seen {
+    /// At most so many files stay mapped while nothing in them is read.
+    pub(in super::super) fn new(most: usize) -> Self {
+        Self { files: Arc::default(), most }
+    }
+
     /// The value that worker `from` has at `place`, where it lies.
     ///
     /// # Errors
@@ -205,7 +219,7 @@ impl Seen {
     /// If it is not there any more, or cannot be mapped.
     pub(in super::super) fn read(&self, folder: &Folder, from: WorkerId, place: Place) -> io::Result<Bytes> {
         let name = (from, place.number);
-        let known = lock(&self.0).remove(&name);
+        let known = lock(&self.files).remove(&name);
         let known = known.filter(|theirs| theirs.map.len() as u64 == place.length.saturating_add(TURN as u64));
         let theirs = match known {
             Some(theirs) => theirs,
@@ -223,7 +237,7 @@ impl Seen {
 
     /// Forgets the files of workers that are not among those to `keep`.
     pub(in super::super) fn retain(&self, keep: impl Fn(WorkerId) -> bool) {
-        lock(&self.0).retain(|&(worker, _), _| keep(worker));
+        lock(&self.files).retain(|&(worker, _), _| keep(worker));
     }
 }
 
@@ -245,8 +259,8 @@ impl Drop for Reading {
         // A file that its writer gave up is not read again.
         let there = theirs.file.metadata().is_ok_and(|found| found.nlink() > 0);
         if there && theirs.file.unlock().is_ok() {
-            let mut seen = lock(&self.seen.0);
-            if seen.len() < MOST_SEEN {
+            let mut seen = lock(&self.seen.files);
+            if seen.len() < self.seen.most {
                 seen.insert(self.name, theirs);
             }
         }
@@ -261,14 +275,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn map_mut(file: &File) -> io::Result<MmapMut> {
     // SAFETY: the file was made here a moment ago and all its memory set aside; others open it to read only, nobody cuts it
     // short, and the bytes are written only while this worker holds its exclusive lock.
-    unsafe { MmapMut::map_mut(file) }
+    unsafe { MmapOptions::new().populate().map_mut(file) }
 }
 
 #[expect(unsafe_code, reason = "memmap2 cannot see who else writes a file")]
 fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: bytes are looked at only under a shared lock, which keeps the writer from changing them, and files never change
     // their length. Both hold for all of the run's workers; nobody but their own user may write the file.
-    unsafe { Mmap::map(file) }
+    unsafe { MmapOptions::new().populate().map(file) }
 }
 
 #[cfg(test)]

@@ -160,3 +160,29 @@ fn a_folder_that_others_may_enter_is_refused() {
     symlink(&real, &link).unwrap();
     assert!(Folder::make(&link, WorkerId(1), (1, 1)).is_err());
 }
+
+#[test]
+fn folders_of_runs_go_once_none_of_their_workers_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let [live, dead, other, open, foreign, mine] =
+        ["ringfort-1", "ringfort-2", "another-3", "ringfort-4", "ringfort-5", "ringfort-6"]
+            .map(|name| dir.path().join(name));
+    let alive = folder(&live, 1);
+    // Of the dead nobody holds the locks.
+    for (shared, worker) in [(&live, 2), (&dead, 3), (&dead, 4), (&other, 5), (&open, 6), (&foreign, 7), (&mine, 8)] {
+        let own = own(shared, WorkerId(worker));
+        DirBuilder::new().recursive(true).mode(0o700).create(&own).unwrap();
+        fs::write(own.join("1"), "").unwrap();
+    }
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(foreign.join("notes"), "").unwrap();
+    sweep_abandoned(&mine);
+    assert_eq!(
+        [&live, &dead, &other, &open, &foreign, &mine].map(|path| path.exists()),
+        [true, false, true, true, true, true]
+    );
+    assert_eq!(count(&live), 1, "a run that lives keeps what its dead left for its supervisor");
+    drop(alive);
+    sweep_abandoned(&mine);
+    assert!(!live.exists() && mine.exists());
+}

@@ -11,6 +11,13 @@ fn files(folder: &Folder) -> usize {
     fs::read_dir(&folder.own).unwrap().count()
 }
 
+fn shelf(folder: &Arc<Folder>, from: usize, most: usize) -> Shelf {
+    let shelf = Shelf::new(folder.clone(), from, most);
+    assert!(shelf.fill(5000, |_| panic!("nobody reads")).is_none());
+    shelf.open(true);
+    shelf
+}
+
 fn value(shelf: &Shelf, fill: u8) -> (Bytes, Place) {
     let bytes = shelf.fill(5000, |bytes| bytes.fill(fill)).unwrap();
     assert_eq!(bytes, vec![fill; 5000]);
@@ -22,7 +29,7 @@ fn value(shelf: &Shelf, fill: u8) -> (Bytes, Place) {
 fn a_value_is_read_where_it_was_made() {
     let dir = tempfile::tempdir().unwrap();
     let [writer, reader] = [1, 2].map(|worker| folder(&dir.path().join("shared"), worker));
-    let (shelf, seen) = (Shelf::new(writer.clone(), 100, 8), Seen::default());
+    let (shelf, seen) = (shelf(&writer, 100, 8), Seen::new(8));
     let (bytes, place) = value(&shelf, 5);
     let [one, other] = [(); 2].map(|()| seen.read(&reader, WorkerId(1), place).unwrap());
     assert!(one == bytes && other == bytes);
@@ -43,7 +50,7 @@ fn a_value_is_read_where_it_was_made() {
 fn what_is_being_read_is_not_written_over() {
     let dir = tempfile::tempdir().unwrap();
     let [writer, reader] = [1, 2].map(|worker| folder(&dir.path().join("shared"), worker));
-    let (shelf, seen) = (Shelf::new(writer.clone(), 1, 8), Seen::default());
+    let (shelf, seen) = (shelf(&writer, 1, 8), Seen::new(8));
     let (bytes, place) = value(&shelf, 5);
     let reading = seen.read(&reader, WorkerId(1), place).unwrap();
     drop(bytes);
@@ -52,14 +59,14 @@ fn what_is_being_read_is_not_written_over() {
     assert_eq!(files(&writer), 1, "its writer gave it up");
     assert_eq!(reading, vec![5; 5000]);
     drop(reading);
-    assert!(lock(&seen.0).is_empty(), "a file without a name is not kept");
+    assert!(lock(&seen.files).is_empty(), "a file without a name is not kept");
 }
 
 #[test]
 fn a_file_that_is_written_again_is_read_whole_or_not() {
     let dir = tempfile::tempdir().unwrap();
     let [writer, reader] = [1, 2].map(|worker| folder(&dir.path().join("shared"), worker));
-    let (shelf, seen) = (Shelf::new(writer, 1, 8), Seen::default());
+    let (shelf, seen) = (shelf(&writer, 1, 8), Seen::new(8));
     let told = Mutex::new(None);
     let mut read = 0;
     std::thread::scope(|scope| {
@@ -85,7 +92,7 @@ fn a_file_that_is_written_again_is_read_whole_or_not() {
 fn where_no_file_can_be_had_there_is_no_value_and_the_first_reason_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let writer = folder(&dir.path().join("shared"), 1);
-    let shelf = Shelf::new(writer.clone(), 1, 2);
+    let shelf = shelf(&writer, 1, 2);
     let held = [1, 2].map(|fill| value(&shelf, fill));
     assert!(shelf.fill(5000, |_| panic!("a third file")).is_none());
     assert_eq!(shelf.full(), None, "a bound is no lack");
