@@ -11,6 +11,7 @@ use super::super::TransportLimits;
 use super::super::counts;
 use super::super::seal::Key;
 use super::super::secret::Secret;
+use super::super::shared::mapped::Seen;
 use super::*;
 
 fn server(limits: TransportLimits) -> (Arc<Server>, mpsc::Receiver<(WorkerId, Message)>) {
@@ -23,6 +24,8 @@ fn server(limits: TransportLimits) -> (Arc<Server>, mpsc::Receiver<(WorkerId, Me
         counts: counts::Counters::default(),
         counter: AtomicU64::new(1),
         inbox,
+        shelf: None,
+        seen: Seen::new(1),
         room: Room::default(),
     };
     let (nonce, reading) = (blake3::hash(b"nonce"), Semaphore::new(limits.reading_bytes / 1024));
