@@ -82,7 +82,8 @@ fn check<T: Bits>(case: &Case<T>, layout: &Layout, rng: &mut Rng) -> bool {
     let job = Arc::new(case.job.clone());
     let kernel = LIBRARY.find(job.declaration.name).unwrap();
     let (cuts, steps) = (shape.cuts, shape.steps_per_exchange);
-    let whole = Whole { job: Arc::clone(&job), kernel, cuts, steps, dt: job.setup.dt, room: Room::default() };
+    let whole =
+        Whole { job: Arc::clone(&job), kernel, cuts, steps, dt: job.setup.dt, room: Room::default(), shelf: None };
     let blocks = Blocks::new::<T>(&whole, layout.threads);
     let plan = Plan { checkpoint: Some(3), ..Plan::new(&job, steps) };
     let mut now = blocks.begin();
