@@ -133,6 +133,11 @@ impl Spec {
             }
             every
         });
+        if !Path::new(MEMORY).is_dir() {
+            notes.push(format!(
+                "there is no {MEMORY}: workers of this host exchange shells through files in the run's folder"
+            ));
+        }
         let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
         let spec = Self {
             run: origin.run.to_string(),
@@ -296,7 +301,7 @@ fn dividing(kept: u64, most: u64) -> u64 {
 
 /// Folder in memory for the workers of one host; one on disk where the system has no such thing.
 fn shared(run: RunId, dir: &Path) -> PathBuf {
-    let memory = Path::new("/dev/shm");
+    let memory = Path::new(MEMORY);
     if memory.is_dir() { memory.join(format!("ringfort-{run}")) } else { dir.join("shared") }
 }
 
@@ -305,6 +310,8 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 const FILE: &str = "datacenter.json";
+/// Folder of files in memory.
+const MEMORY: &str = "/dev/shm";
 
 #[cfg(test)]
 mod tests {
