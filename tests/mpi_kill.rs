@@ -19,6 +19,8 @@ const AFTER_KILL: Duration = Duration::from_secs(5);
 const EVERY: u64 = 20;
 /// Length of the job that is killed at random moments.
 const SECONDS: f64 = 2.0;
+/// How long after a checkpoint it may be killed, in milliseconds.
+const PAST: usize = 40;
 
 fn job(steps: u64) -> String {
     let job = heat("37, 41", "\"wall\", \"periodic\"", true, steps, &format!("{EVERY} steps"));
@@ -98,18 +100,26 @@ fn a_rank_killed_at_a_random_moment_costs_no_bit() {
     let (mut slowest, mut too_late, mut number) = (0.0, 0, 0);
     while number < KILLS {
         let (ranks, after) = (random.of(&[2, 3, 4]), random.of(&[1, 2, 3, 4, 6]));
-        let (rank, moment) = (random.below(ranks), random.below(1000));
+        // Counted in steps and not in time: the machine may have become faster since it was calibrated.
+        let (rank, moment) = (random.below(ranks), random.below(steps as usize) as u64);
+        let wait = Duration::from_millis(random.below(PAST) as u64);
         let dir = bench.dir(&format!("run-{number}-{too_late}"));
         let mut going = Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words("--threads 1").start();
         let pids = going.wait_for_ranks(ranks).expect("ranks run");
-        let (since, wait) = (clock::now(), Duration::from_secs_f64(moment as f64 / 1000.0 * SECONDS));
-        let alive = going.wait_until(|_| (clock::now().duration_since(since) >= wait).then_some(()));
+        let saved = |dir: &Path| event_steps(dir, "checkpoint").into_iter().max().unwrap_or(0);
+        let mut reached = None;
+        let alive = going.wait_until(|_| {
+            if reached.is_none() && saved(&dir) >= moment / EVERY * EVERY {
+                reached = Some(clock::now());
+            }
+            reached.is_some_and(|since| clock::now().duration_since(since) >= wait).then_some(())
+        });
         if alive.is_none() || !event_steps(&dir, "end").is_empty() {
             too_late += 1;
             assert!(too_late < 2 * KILLS, "the job of {steps} steps is too short");
             continue;
         }
-        let what = format!("kill {number} of rank {rank} of {ranks} after {} ms", wait.as_millis());
+        let what = format!("kill {number} of rank {rank} of {ranks} {} ms past step {moment}", wait.as_millis());
         signal("KILL", pids[&rank]);
         let ended = going.end(AFTER_KILL);
         if !event_steps(&dir, "end").is_empty() {
