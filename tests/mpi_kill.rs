@@ -101,7 +101,7 @@ fn a_rank_killed_at_a_random_moment_costs_no_bit() {
     while number < KILLS {
         let (ranks, after) = (random.of(&[2, 3, 4]), random.of(&[1, 2, 3, 4, 6]));
         // Counted in steps and not in time: the machine may have become faster since it was calibrated.
-        let (rank, moment) = (random.below(ranks), random.below(steps as usize) as u64);
+        let (rank, moment) = (random.below(ranks), random.below(usize::try_from(steps).unwrap()) as u64);
         let wait = Duration::from_millis(random.below(PAST) as u64);
         let dir = bench.dir(&format!("run-{number}-{too_late}"));
         let mut going = Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words("--threads 1").start();
