@@ -36,7 +36,7 @@ const HALVES: u64 = 3;
 /// That half is no less than so many rounds, or a whole way.
 const AHEAD: u64 = 8;
 /// Shells kept take at most one part in so many of the memory that is free at the start.
-const PART_OF_MEMORY: u64 = 6;
+const PART_OF_MEMORY: u64 = 3;
 
 /// What all workers of a run must agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
