@@ -16,10 +16,18 @@ use ringfort::checkpoint::{self, Checkpoint, Disk};
 const STEPS: u64 = 7;
 
 /// Several steps in one pass or not, in tiles of one cell and of many.
-const BLOCKINGS: [Blocking; 5] = [Blocking::Never, tiles(0, 1), tiles(0, 5), tiles(4000, 3), tiles(1 << 20, 1)];
+const BLOCKINGS: [Blocking; 7] = [
+    Blocking::Never,
+    tiles(0, 1, 1),
+    tiles(0, usize::MAX, 1),
+    tiles(0, 1, 5),
+    tiles(4000, 200, 3),
+    tiles(1 << 20, usize::MAX, 1),
+    tiles(1 << 20, 1, 1),
+];
 
-const fn tiles(ring_bytes: usize, tiles: usize) -> Blocking {
-    Blocking::Tiles(Tiling { ring_bytes, tiles, margins: 0 })
+const fn tiles(ring_bytes: usize, row_bytes: usize, tiles: usize) -> Blocking {
+    Blocking::Tiles(Tiling { ring_bytes, row_bytes, tiles, margins: 0 })
 }
 
 /// What was run and compared.

@@ -52,6 +52,8 @@ pub struct Engine<T: Real> {
     declaration: Declaration,
     given: Vec<Given>,
     edges: Edges,
+    /// Cells of a row of the block.
+    row_cells: usize,
     pool: Option<ThreadPool>,
     blocking: Blocking,
     /// What flows in through sides, and the time step in seconds.
@@ -104,18 +106,20 @@ impl<T: Real> Engine<T> {
             threads => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?),
         };
         let rings = (0..threads.max(1)).map(|_| Mutex::new(Rings::zeros(0))).collect();
-        let edges = Edges::new(grid, block);
-        Ok(Self {
+        let mut engine = Self {
             program,
             declaration,
             given,
-            edges,
+            edges: Edges::new(grid, block),
+            row_cells: block.extent[AXES - 1],
             pool,
             blocking: Blocking::Auto,
             inflows: (Vec::new(), 0.0),
             drives: Vec::new(),
             rings,
-        })
+        };
+        engine.cut_rows();
+        Ok(engine)
     }
 
     /// Sets what flows in through sides of the grid, where steps take `dt` seconds; before [`Engine::allocate`]. Such a block
@@ -214,7 +218,7 @@ impl<T: Real> Engine<T> {
         let layout = Layout::new(extent, self.halo(steps));
         let (first, own) = (self.edges.first(), layout.own());
         let pipeline = Pipeline::new(self.program.footprint(), steps, first, &|slot| self.evolves(slot));
-        let tiles = tiles::<T>(&layout, (first, &own), &pipeline, tiling);
+        let tiles = tiles::<T>(&layout, (first, &own, self.edges.cuts_rows()), &pipeline, tiling);
         let plane = tiles.iter().map(|tile| Plane::new(&layout, first, tile, &pipeline).len).max().unwrap_or(0);
         let ring = pipeline.planes(first) * plane + 2 * Layout::SLACK;
         held(ring * T::BYTES) * self.rings.len().min(tiles.len())

@@ -31,6 +31,8 @@ pub enum Blocking {
 pub struct Tiling {
     /// Bytes that the planes between the steps of one tile may take.
     pub ring_bytes: usize,
+    /// Bytes of a row that a tile may be cut to; longer rows are cut, others are whole.
+    pub row_bytes: usize,
     /// Fewest tiles.
     pub tiles: usize,
     /// A tile is at least so many times as wide as what it shares with each of its neighbours.
@@ -41,11 +43,24 @@ pub struct Tiling {
 const CACHE_BYTES: usize = 1 << 20;
 /// Bytes of rings of one tile.
 const RING_BYTES: usize = 6 << 20;
+/// Bytes of a row of a tile: a stretch that is long enough to be fetched ahead by the processor itself.
+const ROW_BYTES: usize = 8 << 10;
 
 impl<T: Real> Engine<T> {
     /// Sets whether several steps are computed in one pass; before [`Engine::allocate`]. Changes no bit.
     pub fn set_blocking(&mut self, blocking: Blocking) {
         self.blocking = blocking;
+        self.cut_rows();
+    }
+
+    /// Says whether tiles are cut along rows: where rows are so long that the few planes of a tile would leave a core's cache.
+    pub(super) fn cut_rows(&mut self) {
+        let row_bytes = match self.blocking {
+            Blocking::Auto => ROW_BYTES,
+            Blocking::Never => usize::MAX,
+            Blocking::Tiles(tiling) => tiling.row_bytes,
+        };
+        self.edges.cut_rows(self.edges.first() < AXES - 1 && self.row_cells / 2 * T::BYTES >= row_bytes);
     }
 
     /// The tiles in which blocks of `extent` cells take `steps` steps in one pass, if they do.
@@ -56,7 +71,7 @@ impl<T: Real> Engine<T> {
             Blocking::Tiles(tiling) if possible => Some(tiling),
             Blocking::Auto if possible && bytes > CACHE_BYTES => {
                 let tiles = if self.rings.len() == 1 { 1 } else { 2 * self.rings.len() };
-                Some(Tiling { ring_bytes: RING_BYTES, tiles, margins: 2 })
+                Some(Tiling { ring_bytes: RING_BYTES, row_bytes: ROW_BYTES, tiles, margins: 2 })
             }
             Blocking::Auto | Blocking::Never | Blocking::Tiles(_) => None,
         }
@@ -85,7 +100,7 @@ impl<T: Real> Engine<T> {
         let layout = *fields.layout();
         let (first, own) = (self.edges.first(), layout.own());
         let pipeline = Pipeline::new(self.program.footprint(), steps, first, &|slot| self.evolves(slot));
-        let tiles = tiles::<T>(&layout, (first, &own), &pipeline, tiling);
+        let tiles = tiles::<T>(&layout, (first, &own, self.edges.cuts_rows()), &pipeline, tiling);
         let alone = self.edges.alone();
         let inner = |tile: &&Span| !alone && own.holds(&self.edges.around(&layout, tile, &pipeline.margin));
         let (before, after): (Vec<&Span>, Vec<&Span>) = tiles.iter().partition(inner);

@@ -25,6 +25,8 @@ pub(crate) struct Edges {
     fixed: [[bool; 2]; AXES],
     /// Axes with a wall at some end of the grid.
     walls: [bool; AXES],
+    /// Tiles may be cut along rows.
+    cuts_rows: bool,
     first: usize,
 }
 
@@ -46,7 +48,17 @@ impl Edges {
         let wraps = std::array::from_fn(|axis| wraps(grid, block, axis));
         let fixed = grid.boundary.map(|sides| sides.map(|side| side == Boundary::Fixed));
         let walls = grid.boundary.map(|sides| sides.contains(&Boundary::Wall));
-        Self { beyond, wraps, ends, fixed, walls, first: grid.first() }
+        Self { beyond, wraps, ends, fixed, walls, cuts_rows: false, first: grid.first() }
+    }
+
+    /// Says whether tiles may be cut along rows.
+    pub(crate) fn cut_rows(&mut self, cuts_rows: bool) {
+        self.cuts_rows = cuts_rows;
+    }
+
+    /// True if tiles may be cut along rows.
+    pub(crate) fn cuts_rows(&self) -> bool {
+        self.cuts_rows
     }
 
     /// First axis of the grid.
@@ -67,9 +79,9 @@ impl Edges {
     }
 
     /// True if the block's own other end, where it lies beyond `axis`, is copied as deep as all steps need: not so along
-    /// rows, whose ends are at hand whenever a row is.
+    /// whole rows, whose ends are at hand whenever a row is.
     fn far(&self, axis: usize) -> bool {
-        axis < AXES - 1 && axis <= self.first + 1
+        if axis == AXES - 1 { self.cuts_rows } else { axis <= self.first + 1 }
     }
 
     /// True if no peer touches the block.

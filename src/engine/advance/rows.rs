@@ -22,8 +22,9 @@ const WINDOW: usize = 2 * MAX_REACH + MOST_TOGETHER;
 pub(super) const LAST_CACHE_BYTES: usize = 32 << 20;
 /// Most planes that are fetched ahead.
 const MOST_AHEAD: usize = 16;
-/// Bytes that what comes from memory is fetched ahead: some rows, so that it is there in time and still in the nearest cache.
-const AHEAD_BYTES: usize = 4096;
+/// Bytes that what comes from memory is fetched ahead within a tile: some rows, so that it is there in time and still in the
+/// nearest cache.
+pub(super) const AHEAD_BYTES: usize = 4096;
 /// Vectors between two fetches: all of a row at once would fill the queues of the processor.
 const VECTORS_PER_FETCH: isize = 4;
 /// Most slots that a pass may set.
@@ -34,10 +35,11 @@ pub(super) const MOST_WRITES: usize = 24;
 pub struct Planes<T> {
     from: [[*const T; WINDOW]; MAX_SLOTS],
     to: [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
-    stride: [[isize; AXES]; MAX_SLOTS],
+    from_stride: [[isize; AXES]; MAX_SLOTS],
+    to_stride: [[isize; AXES]; MAX_SLOTS],
     /// Nobody reads soon what is written.
     past_cache: bool,
-    /// Planes that come from memory, with their strides.
+    /// What is fetched while rows are computed, row by row, with the strides of its rows.
     ahead: [(*const T, [isize; AXES]); MOST_AHEAD],
     ahead_count: usize,
 }
@@ -48,7 +50,8 @@ impl<T> Planes<T> {
         Self {
             from: [[std::ptr::null(); WINDOW]; MAX_SLOTS],
             to: [[std::ptr::null_mut(); MOST_TOGETHER]; MAX_SLOTS],
-            stride: [[0; AXES]; MAX_SLOTS],
+            from_stride: [[0; AXES]; MAX_SLOTS],
+            to_stride: [[0; AXES]; MAX_SLOTS],
             past_cache: false,
             ahead: [(std::ptr::null(), [0; AXES]); MOST_AHEAD],
             ahead_count: 0,
@@ -60,7 +63,8 @@ impl<T> Planes<T> {
         self.ahead_count = 0;
     }
 
-    /// Says that the plane at `address` comes from memory, so that it is fetched ahead of what is computed.
+    /// Says that what lies at `address`, where the same rows of another plane or later rows of this one may begin, comes from
+    /// memory and is fetched while rows are computed.
     pub(super) fn ahead(&mut self, address: *const T, stride: [isize; AXES]) {
         if self.ahead_count < MOST_AHEAD {
             self.ahead[self.ahead_count] = (address, stride);
@@ -81,13 +85,13 @@ impl<T> Planes<T> {
     /// The plane `cells` away of `slot`, as it is read.
     pub(super) fn read(&mut self, slot: usize, cells: isize, address: *const T, stride: [isize; AXES]) {
         self.from[slot][(MAX_REACH.cast_signed() + cells).cast_unsigned()] = address;
-        self.stride[slot] = stride;
+        self.from_stride[slot] = stride;
     }
 
     /// The plane of `slot` that is written, of those computed together the one with number `plane`.
     pub(super) fn write(&mut self, slot: usize, plane: usize, address: *mut T, stride: [isize; AXES]) {
         self.to[slot][plane] = address;
-        self.stride[slot] = stride;
+        self.to_stride[slot] = stride;
     }
 }
 
@@ -162,7 +166,8 @@ impl<'a, T: Real> View<'a, T> {
                 let address = self.from[*slot].wrapping_offset((plane + cells) * across * stride[self.first]);
                 planes.read(*slot, cells, address, stride);
                 if self.from_memory && cells >= reach && stride[self.first] != 0 {
-                    planes.ahead(address, stride);
+                    // The same rows of the planes that come next: there in time, and still in a cache of the core's own.
+                    planes.ahead(address.wrapping_offset(together.cast_signed() * across * stride[self.first]), stride);
                 }
             }
         }
@@ -265,20 +270,19 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
     span: &Span,
 ) {
     // Copies that no address is taken of: every index into them is a literal, so only what is used stays, in registers.
-    let (from, to, stride) = (planes.from, planes.to, planes.stride);
+    let (from, to, strides) = (planes.from, planes.to, (&planes.from_stride, &planes.to_stride));
     let width = L::WIDTH.cast_signed();
     // Along the axes of the plane other than the rows' own; the first axis of the grid is the plane's index.
     let (low, high) = (span.low, span.high);
     let slow = if D == 4 { low[1]..high[1] } else { 0..1 };
     let fast = if D >= 3 { low[2]..high[2] } else { 0..1 };
-    let ahead = (AHEAD_BYTES / T::BYTES).cast_signed();
     for z in slow {
         for y in fast.clone() {
             let mut x = low[3];
             while x < high[3] {
                 let end = (x + VECTORS_PER_FETCH * width).min(high[3]);
                 for &(address, stride) in &planes.ahead[..planes.ahead_count] {
-                    let at = z * stride[1] + y * stride[2] + ahead;
+                    let at = z * stride[1] + y * stride[2];
                     let mut x = x;
                     while x < end {
                         L::fetch(address.wrapping_offset(at + x));
@@ -286,7 +290,7 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
                     }
                 }
                 while x < end {
-                    together::<S, T, L, D, J, PAST>(s, code, (&from, &to, &stride), [0, z, y, opaque(x)]);
+                    together::<S, T, L, D, J, PAST>(s, code, (&from, &to, strides), [0, z, y, opaque(x)]);
                     x += width;
                 }
             }
@@ -315,13 +319,13 @@ fn opaque(mut x: isize) -> isize {
 fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
     s: &S,
     code: Code,
-    (from, to, stride): Addresses<'_, T>,
+    (from, to, strides): Addresses<'_, T>,
     cell: [isize; AXES],
 ) {
-    let mut first = At { from, to, stride, cell, plane: 0, new: New::none() };
+    let mut first = At { from, to, strides, cell, plane: 0, new: New::none() };
     call::<S, T, L, D>(s, code, &mut first);
     if J == 2 {
-        let mut second = At { from, to, stride, cell, plane: 1, new: New::none() };
+        let mut second = At { from, to, strides, cell, plane: 1, new: New::none() };
         call::<S, T, L, D>(s, code, &mut second);
         first.store::<D, PAST>();
         second.store::<D, PAST>();
@@ -331,8 +335,9 @@ fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize
 }
 
 /// Addresses and strides of [`Planes`].
-type Addresses<'a, T> =
-    (&'a [[*const T; WINDOW]; MAX_SLOTS], &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS], &'a [[isize; AXES]; MAX_SLOTS]);
+type Addresses<'a, T> = (&'a [[*const T; WINDOW]; MAX_SLOTS], &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS], Strides<'a>);
+/// Strides of what is read, and of what is written.
+type Strides<'a> = (&'a [[isize; AXES]; MAX_SLOTS], &'a [[isize; AXES]; MAX_SLOTS]);
 
 #[inline(always)]
 fn call<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize>(s: &S, code: Code, cell: &mut At<'_, T, L>) {
@@ -360,7 +365,7 @@ impl<L> New<L> {
 struct At<'a, T, L> {
     from: &'a [[*const T; WINDOW]; MAX_SLOTS],
     to: &'a [[*mut T; MOST_TOGETHER]; MAX_SLOTS],
-    stride: &'a [[isize; AXES]; MAX_SLOTS],
+    strides: Strides<'a>,
     /// First cell of the vector.
     cell: [isize; AXES],
     /// Number of the plane among those computed together.
@@ -369,12 +374,12 @@ struct At<'a, T, L> {
 }
 
 impl<T: Real, L: Vector<T>> At<'_, T, L> {
-    /// Position of the cell at `offset` in its plane of `slot`.
+    /// Position of the cell at `offset` in a plane with strides `stride`.
     #[inline(always)]
-    fn position<const D: usize>(&self, slot: usize, offset: [isize; D]) -> isize {
+    fn position<const D: usize>(&self, stride: &[isize; AXES], offset: [isize; D]) -> isize {
         let mut at = self.cell[AXES - 1];
         for axis in 1..D - 1 {
-            at += (self.cell[AXES - D + axis] + offset[axis]) * self.stride[slot][AXES - D + axis];
+            at += (self.cell[AXES - D + axis] + offset[axis]) * stride[AXES - D + axis];
         }
         at
     }
@@ -388,7 +393,7 @@ impl<T: Real, L: Vector<T>> At<'_, T, L> {
             // of `Program::run` gave it an address that is valid for the cells of the span, which this thread alone writes.
             unsafe {
                 let (slot, value) = self.new.values[number].assume_init();
-                let to = self.to[slot][self.plane].offset(self.position(slot, [0; D]));
+                let to = self.to[slot][self.plane].offset(self.position(&self.strides.1[slot], [0; D]));
                 if PAST { value.store_past_cache(to) } else { value.store(to) }
             }
         }
@@ -403,7 +408,7 @@ impl<T: Real, L: Vector<T>, const D: usize> Near<L, D> for At<'_, T, L> {
         let plane = self.from[slot][(MAX_REACH.cast_signed() + across).cast_unsigned() + self.plane];
         // SAFETY: the footprint holds every offset that the kernel uses, and the caller of `Program::run` gave valid
         // addresses for all within it.
-        unsafe { L::load_near(plane.offset(self.position(slot, offset)), offset[D - 1]) }
+        unsafe { L::load_near(plane.offset(self.position(&self.strides.0[slot], offset)), offset[D - 1]) }
     }
 }
 

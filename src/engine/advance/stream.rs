@@ -10,10 +10,10 @@ use ringfort_kernels::{Real, Role};
 
 use super::Engine;
 use super::boundary::Sides;
-use super::pipeline::{Pipeline, Read, Source, Stage, Write};
+use super::pipeline::{Pipeline, Source, Stage, Write};
 use super::planes::{PlaneFill, copy_rows};
 use super::program::Pass;
-use super::rows::Planes;
+use super::rows::{AHEAD_BYTES, Planes};
 use super::tiles::widened;
 use crate::field::{Base, Fields, Layout, Span};
 use crate::grid::{AXES, Side};
@@ -56,42 +56,34 @@ pub(super) struct Stream<'a, T: Real> {
 /// A thread's rings, kept from tile to tile.
 pub(super) type Rings<T> = Values<T>;
 
-/// How planes of a tile lie in a ring: rows as in the field, cut to the tile along one axis.
+/// How planes of a tile lie in a ring: the tile's cells and as many around them as are computed or read, row after row.
 #[derive(Clone, Copy)]
 pub(super) struct Plane {
-    /// Axis along which the tile is cut, the one after the first; none on a grid of two axes.
-    cut: Option<usize>,
-    /// First cell along it.
-    low: isize,
     /// Values per plane.
     pub(super) len: usize,
-    /// Position of cell 0 (along all axes but the first and the cut one).
-    origin: isize,
+    /// Position of cell 0 within a plane.
+    zero: isize,
     stride: [isize; AXES],
 }
 
 impl Plane {
     pub(super) fn new(layout: &Layout, first: usize, tile: &Span, pipeline: &Pipeline) -> Self {
-        let all = layout.all();
-        let stride = layout.stride;
-        let before = layout.at([0; AXES]);
-        let before = before - Layout::SLACK.cast_signed();
-        let outer = |last: usize| (0..=last).map(|axis| layout.halo[axis].cast_signed() * stride[axis]).sum::<isize>();
-        if first + 2 == AXES {
-            let origin = before - outer(first);
-            return Self { cut: None, low: 0, len: stride[first].unsigned_abs(), origin, stride };
+        let (all, reach) = (layout.all(), pipeline.reach());
+        let (mut stride, mut zero, mut len) = ([1; AXES], 0, 1);
+        for axis in (first + 1..AXES).rev() {
+            let wide = (pipeline.margin[axis] + reach[axis]).cast_signed();
+            let mut low = all.low[axis].max(tile.low[axis] - wide);
+            let mut high = all.high[axis].min(tile.high[axis] + wide);
+            if axis == AXES - 1 {
+                // Rows are computed in whole vectors and begin at cache lines.
+                let line = Layout::SLACK.cast_signed();
+                (low, high) = (low.div_euclid(line) * line, (high + line - 1).div_euclid(line) * line);
+            }
+            stride[axis] = len;
+            zero -= low * len;
+            len *= high - low;
         }
-        let cut = first + 1;
-        let wide = (pipeline.margin[cut] + pipeline.reach()[cut]).cast_signed();
-        let low = all.low[cut].max(tile.low[cut] - wide);
-        let high = all.high[cut].min(tile.high[cut] + wide);
-        let len = ((high - low) * stride[cut]).cast_unsigned();
-        Self { cut: Some(cut), low, len, origin: before - outer(cut), stride }
-    }
-
-    /// Position of cell 0 within a plane.
-    fn zero(&self) -> isize {
-        self.origin - self.cut.map_or(0, |cut| self.low * self.stride[cut])
+        Self { len: len.cast_unsigned(), zero, stride }
     }
 }
 
@@ -104,12 +96,8 @@ impl<T: Real> Stream<'_, T> {
         if rings.len() < values {
             *rings = Rings::zeros(values);
         }
-        let mut run = Run { stream: self, first, plane, tile: *tile, rings, starts: Vec::new(), planes: Planes::new() };
-        let mut start = Layout::SLACK;
-        for version in &self.pipeline.versions {
-            run.starts.push(start);
-            start += version.planes(first) * plane.len;
-        }
+        let versions = self.versions(plane.len);
+        let mut run = Run { stream: self, first, plane, tile: *tile, rings, versions, planes: Planes::new() };
         let parts: Vec<Part> = self.pipeline.stages.iter().map(|stage| self.part(stage, tile)).collect();
         let from = parts[0].region.low[first];
         let to = tile.high[first] + self.pipeline.lag();
@@ -123,6 +111,21 @@ impl<T: Real> Stream<'_, T> {
                 }
             }
         }
+    }
+
+    /// Where the versions' planes of `len` values lie.
+    fn versions(&self, len: usize) -> Vec<Ring> {
+        let first = self.engine.edges.first();
+        let [low, high] = self.engine.edges.ends(first);
+        let [below, above] = Side::BOTH.map(|side| self.engine.edges.open(first, side));
+        let ends = [if below { isize::MIN } else { low }, if above { isize::MAX } else { high }];
+        let mut start = Layout::SLACK;
+        let versions = self.pipeline.versions.iter().map(|version| {
+            let ring = Ring { depth: version.depth, reach: version.reach[first], start, len, ends };
+            start += version.planes(first) * len;
+            ring
+        });
+        versions.collect()
     }
 
     /// What `stage` does for `tile`.
@@ -175,9 +178,58 @@ struct Run<'a, 'b, T: Real> {
     plane: Plane,
     tile: Span,
     rings: &'a mut Rings<T>,
-    /// Where each version's planes begin.
-    starts: Vec<usize>,
+    /// Where each version's planes lie.
+    versions: Vec<Ring>,
     planes: Planes<T>,
+}
+
+/// Where the planes of one version lie among the rings: some that take turns, then those beyond a boundary at the low end and at
+/// the high one.
+#[derive(Clone, Copy)]
+struct Ring {
+    /// Planes that take turns.
+    depth: usize,
+    /// Planes beyond either end.
+    reach: usize,
+    /// Where the first begins, and values from one to the next.
+    start: usize,
+    len: usize,
+    /// First and last plane of the grid where none is computed beyond them; out of reach elsewhere.
+    ends: [isize; 2],
+}
+
+impl Ring {
+    /// Where plane `index` begins.
+    fn place(&self, index: isize) -> usize {
+        self.place_in_turn(index, self.turn(index))
+    }
+
+    /// Each of the planes `indices`, and where it begins.
+    #[inline]
+    fn places(self, indices: Range<isize>) -> impl Iterator<Item = (isize, usize)> {
+        let mut turn = self.turn(indices.start);
+        indices.map(move |index| {
+            let place = self.place_in_turn(index, turn);
+            turn = if turn + 1 == self.depth { 0 } else { turn + 1 };
+            (index, place)
+        })
+    }
+
+    fn turn(&self, index: isize) -> usize {
+        index.rem_euclid(self.depth.cast_signed()).cast_unsigned()
+    }
+
+    #[inline]
+    fn place_in_turn(&self, index: isize, turn: usize) -> usize {
+        let number = if index < self.ends[0] {
+            self.depth + (self.ends[0] - 1 - index).cast_unsigned()
+        } else if index > self.ends[1] {
+            self.depth + self.reach + (index - self.ends[1] - 1).cast_unsigned()
+        } else {
+            turn
+        };
+        self.start + number * self.len
+    }
 }
 
 impl<T: Real> Run<'_, '_, T> {
@@ -188,11 +240,23 @@ impl<T: Real> Run<'_, '_, T> {
         self.planes.pass_by(self.stream.past_cache && stage.writes.iter().all(|write| write.version.is_none()));
         for read in &stage.reads {
             let reach = read.reach[self.first].cast_signed();
-            for index in indices.start - reach..indices.end + reach {
-                let (address, stride) = self.source(read, index);
-                self.planes.read(read.slot, index - indices.start, address, stride);
-                if matches!(read.source, Source::Field(_)) && self.stream.past_cache && index >= indices.start + reach {
-                    self.planes.ahead(address, stride);
+            let around = indices.start - reach..indices.end + reach;
+            match read.source {
+                Source::Version(version) => {
+                    for (index, place) in self.versions[version].places(around) {
+                        let address = self.rings.as_ptr().wrapping_offset(place.cast_signed() + self.plane.zero);
+                        self.planes.read(read.slot, index - indices.start, address, self.plane.stride);
+                    }
+                }
+                Source::Field(slot) => {
+                    for index in around {
+                        let repeated = self.stream.engine.edges.repeated(self.first, index);
+                        let (address, stride) = self.stream.addresses.plane(slot, self.first, repeated);
+                        self.planes.read(read.slot, index - indices.start, address.cast_const(), stride);
+                        if self.stream.past_cache && index >= indices.start + reach {
+                            self.planes.ahead(address.cast_const().wrapping_byte_add(AHEAD_BYTES), stride);
+                        }
+                    }
                 }
             }
         }
@@ -234,26 +298,11 @@ impl<T: Real> Run<'_, '_, T> {
         }
     }
 
-    /// Address of cell 0 of plane `index` of what `read` reads.
-    fn source(&self, read: &Read, index: isize) -> (*const T, [isize; AXES]) {
-        match read.source {
-            Source::Field(slot) => {
-                let index = self.stream.engine.edges.repeated(self.first, index);
-                let (address, stride) = self.stream.addresses.plane(slot, self.first, index);
-                (address.cast_const(), stride)
-            }
-            Source::Version(version) => {
-                let at = self.place(version, index).cast_signed() + self.plane.zero();
-                (self.rings.as_ptr().wrapping_offset(at), self.plane.stride)
-            }
-        }
-    }
-
     /// Address of cell 0 of plane `index` of what `write` writes.
     fn target(&mut self, write: &Write, index: isize) -> (*mut T, [isize; AXES]) {
         match write.version {
             Some(version) => {
-                let at = self.place(version, index).cast_signed() + self.plane.zero();
+                let at = self.versions[version].place(index).cast_signed() + self.plane.zero;
                 (self.rings.as_mut_ptr().wrapping_offset(at), self.plane.stride)
             }
             None => self.field(write.slot, index),
@@ -264,21 +313,6 @@ impl<T: Real> Run<'_, '_, T> {
     fn field(&self, slot: usize, index: isize) -> (*mut T, [isize; AXES]) {
         let base = &self.stream.addresses.0[slot];
         (base.spare.wrapping_offset(index * base.stride[self.first]), base.stride)
-    }
-
-    /// Where plane `index` of a version begins: in its ring, or among the planes beyond a boundary.
-    fn place(&self, version: usize, index: isize) -> usize {
-        let found = &self.stream.pipeline.versions[version];
-        let [low, high] = self.stream.engine.edges.ends(self.first);
-        let reach = found.reach[self.first];
-        let number = if index < low && !self.stream.engine.edges.open(self.first, Side::Low) {
-            found.depth + (low - 1 - index).cast_unsigned()
-        } else if index > high && !self.stream.engine.edges.open(self.first, Side::High) {
-            found.depth + reach + (index - high - 1).cast_unsigned()
-        } else {
-            index.rem_euclid(found.depth.cast_signed()).cast_unsigned()
-        };
-        self.starts[version] + number * self.plane.len
     }
 
     /// Adds what point sources give to plane `index`.
@@ -319,7 +353,7 @@ impl<T: Real> Run<'_, '_, T> {
         let Some(version) = write.version else { return };
         let len = self.plane.len;
         for &(from, to, negate) in after.beyond.iter().filter(|image| image.0 == index) {
-            let (from, to) = (self.place(version, from), self.place(version, to));
+            let (from, to) = (self.versions[version].place(from), self.versions[version].place(to));
             self.rings.copy_within(from..from + len, to);
             if negate {
                 for value in &mut self.rings[to..to + len] {

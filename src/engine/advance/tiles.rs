@@ -64,34 +64,48 @@ pub(super) fn widened(span: &Span, width: usize) -> Span {
     span.with(AXES - 1, low.div_euclid(width) * width, (high + width - 1).div_euclid(width) * width)
 }
 
-/// Box `own` cut into tiles as `tiling` says, as far as the box is large enough.
+/// Box `own` cut into tiles as `tiling` says, as far as the box is large enough: along rows if `rows`, then along the axis after
+/// the first, then along the first.
 pub(super) fn tiles<T: Real>(
     layout: &Layout,
-    (first, own): (usize, &Span),
+    (first, own, rows): (usize, &Span, bool),
     pipeline: &Pipeline,
     tiling: Tiling,
 ) -> Vec<Span> {
     let depth: usize = pipeline.versions.iter().map(|version| version.depth).sum();
-    let mut across = vec![*own];
+    let narrowest = |axis: usize| (tiling.margins * pipeline.margin[axis]).max(1);
+    let last = AXES - 1;
+    let wide = (tiling.row_bytes / T::BYTES).max(narrowest(last)).max(WIDEST.unsigned_abs());
+    let count = if rows { (own.extent(last) / wide).max(1) } else { 1 };
+    let mut across = cuts_at(own, last, count, WIDEST);
     if first + 2 < AXES {
         let cut = first + 1;
-        let narrowest = (tiling.margins * pipeline.margin[cut]).max(1);
-        let most = (own.extent(cut) / narrowest).max(1);
+        let most = (own.extent(cut) / narrowest(cut)).max(1);
+        let widest = across.iter().max_by_key(|tile| tile.extent(last)).copied().unwrap_or(*own);
         let fits = |count: &usize| {
-            let tile = cuts(own, cut, *count)[0];
+            let tile = cuts(&widest, cut, *count)[0];
             depth * Plane::new(layout, first, &tile, pipeline).len * T::BYTES <= tiling.ring_bytes
         };
-        across = cuts(own, cut, (1..=most).find(fits).unwrap_or(most));
+        let count = (1..=most).find(fits).unwrap_or(most);
+        across = across.iter().flat_map(|tile| cuts(tile, cut, count)).collect();
     }
-    let shortest = (2 * tiling.margins * pipeline.margin[first]).max(1);
-    let most = (own.extent(first) / shortest).max(1);
+    let most = (own.extent(first) / (2 * narrowest(first))).max(1);
     let along = tiling.tiles.div_ceil(across.len()).min(most);
     across.iter().flat_map(|tile| cuts(tile, first, along)).collect()
 }
 
 /// `span` in `count` pieces along `axis`.
 fn cuts(span: &Span, axis: usize, count: usize) -> Vec<Span> {
+    cuts_at(span, axis, count, 1)
+}
+
+/// `span` in at most `count` pieces along `axis`, cut at multiples of `step`.
+fn cuts_at(span: &Span, axis: usize, count: usize, step: isize) -> Vec<Span> {
     let count = count.clamp(1, span.extent(axis).max(1));
-    let at = |index: usize| span.low[axis] + (span.extent(axis) * index / count).cast_signed();
-    (0..count).map(|index| span.with(axis, at(index), at(index + 1))).collect()
+    let at = |index: usize| match index {
+        0 => span.low[axis],
+        _ if index == count => span.high[axis],
+        _ => (span.low[axis] + (span.extent(axis) * index / count).cast_signed()).div_euclid(step) * step,
+    };
+    (0..count).map(|index| span.with(axis, at(index), at(index + 1))).filter(|piece| piece.extent(axis) > 0).collect()
 }
