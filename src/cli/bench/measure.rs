@@ -13,7 +13,7 @@ use crate::job::{Job, Precision};
 use crate::operations::{Operations, operations};
 
 /// Steps in one pass that are tried.
-const TRIED: [usize; 4] = [1, 2, 4, 8];
+const TRIED: [usize; 5] = [1, 2, 4, 8, 12];
 /// Least seconds of one trial, and of one repeat.
 const TRIAL_S: f64 = 0.05;
 const REPEAT_S: f64 = 0.3;

@@ -70,18 +70,20 @@ impl Plane {
     pub(super) fn new(layout: &Layout, first: usize, tile: &Span, pipeline: &Pipeline) -> Self {
         let (all, reach) = (layout.all(), pipeline.reach());
         let (mut stride, mut zero, mut len) = ([1; AXES], 0, 1);
+        let line = Layout::SLACK.cast_signed();
         for axis in (first + 1..AXES).rev() {
             let wide = (pipeline.margin[axis] + reach[axis]).cast_signed();
             let mut low = all.low[axis].max(tile.low[axis] - wide);
             let mut high = all.high[axis].min(tile.high[axis] + wide);
             if axis == AXES - 1 {
                 // Rows are computed in whole vectors and begin at cache lines.
-                let line = Layout::SLACK.cast_signed();
                 (low, high) = (low.div_euclid(line) * line, (high + line - 1).div_euclid(line) * line);
             }
             stride[axis] = len;
             zero -= low * len;
             len *= high - low;
+            // Rows and planes an even number of lines apart would crowd into few sets of a cache.
+            len += if len / line % 2 == 0 { line } else { 0 };
         }
         Self { len: len.cast_unsigned(), zero, stride }
     }
