@@ -6,7 +6,7 @@ use ringfort_kernels::Real;
 
 use super::Tiling;
 use super::pipeline::Pipeline;
-use super::stream::Plane;
+use super::tiled::Plane;
 use crate::field::{Layout, Span};
 use crate::grid::AXES;
 
