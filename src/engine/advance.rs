@@ -12,39 +12,40 @@ mod fill;
 pub mod footprint;
 mod lanes;
 pub mod library;
+mod packer;
 mod pipeline;
 mod planes;
 pub mod program;
+mod routine;
 pub mod rows;
 mod stream;
+mod sweeps;
+mod tiled;
 mod tiles;
 
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rayon::ThreadPool;
 use ringfort_kernels::{Declaration, Given, Real, Role};
 
 use crate::field::{Fields, Layout, Span};
-use crate::grid::{AXES, Grid, Region, Side};
+use crate::grid::{AXES, Grid, Region};
 use crate::inflow::Inflow;
 use crate::memory::held;
 use crate::source::Drive;
 pub use blocking::{Blocking, Tiling};
+use boundary::Edges;
 pub use boundary::wraps;
-use boundary::{Edges, Sides};
-use footprint::PassFootprint;
+use footprint::{Footprint, PassFootprint};
 pub use lanes::Simd;
+pub use packer::{Bundle, Packer};
 use pipeline::Pipeline;
 use program::{Pass, Program};
-use rows::{Planes, View};
-use stream::{Plane, Rings};
-use tiles::{pieces, shells, tile, tile_indices, tiles, widened};
-
-/// Tiles that each thread gets in a stage, so that a late thread costs little.
-const TILES_PER_THREAD: usize = 4;
-/// Pieces of a block's interior between which messages are poked.
-const PIECES: usize = 8;
+use routine::{Purpose, Routine};
+use stream::Rings;
+use tiled::Plane;
+use tiles::tiles;
 
 /// Advances one block of the grid.
 pub struct Engine<T: Real> {
@@ -62,12 +63,21 @@ pub struct Engine<T: Real> {
     drives: Vec<(Drive, usize)>,
     /// Each thread's rings.
     rings: Vec<Mutex<Rings<T>>>,
+    /// By stage and slot, the slot that holds its present value.
+    standing: Vec<Vec<usize>>,
+    /// Tiles are cut so that some need no halo.
+    overlaps: bool,
+    /// What was worked out so far, and for what.
+    routines: Mutex<Vec<(Purpose, Arc<Routine>)>>,
 }
 
 /// What happens between pieces of the interior while the halo is on its way.
 pub trait Arrival<T: Real> {
     /// What can go wrong.
     type Error;
+
+    /// True if the halo is there.
+    fn over(&self) -> bool;
 
     /// Moves messages on; with `finish` returns only when the halo of `fields` is there.
     ///
@@ -82,6 +92,10 @@ pub struct Arrived;
 
 impl<T: Real> Arrival<T> for Arrived {
     type Error = std::convert::Infallible;
+
+    fn over(&self) -> bool {
+        true
+    }
 
     fn poke(&mut self, _: &mut Fields<T>, _: bool) -> Result<(), Self::Error> {
         Ok(())
@@ -106,6 +120,7 @@ impl<T: Real> Engine<T> {
             threads => Some(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?),
         };
         let rings = (0..threads.max(1)).map(|_| Mutex::new(Rings::zeros(0))).collect();
+        let standing = standing(program.footprint(), &declaration);
         let mut engine = Self {
             program,
             declaration,
@@ -117,6 +132,9 @@ impl<T: Real> Engine<T> {
             inflows: (Vec::new(), 0.0),
             drives: Vec::new(),
             rings,
+            standing,
+            overlaps: false,
+            routines: Mutex::default(),
         };
         engine.cut_rows();
         Ok(engine)
@@ -137,11 +155,16 @@ impl<T: Real> Engine<T> {
         let stages = &self.program.footprint().stages;
         let last = |slot| stages.iter().rposition(|stage| stage.writes.contains(&slot)).expect("a component evolves");
         self.drives = drives.into_iter().map(|drive| (drive, last(drive.slot))).collect();
+        self.forget_routines();
     }
 
-    /// What `stage` adds to `slot` at points.
-    fn added(&self, slot: usize, stage: usize) -> impl Iterator<Item = &Drive> {
-        self.drives.iter().filter(move |(drive, at)| drive.slot == slot && *at == stage).map(|(drive, _)| drive)
+    /// Point sources that `stage` adds to `slot`, by number, and where they lie in `span`.
+    fn driven(&self, slot: usize, stage: usize, span: &Span) -> Vec<(usize, [isize; AXES])> {
+        let here = self.drives.iter().enumerate().filter(|(_, (drive, at))| drive.slot == slot && *at == stage);
+        here.flat_map(|(number, (drive, _))| {
+            self.edges.images(drive.cell, span).into_iter().map(move |cell| (number, cell))
+        })
+        .collect()
     }
 
     /// The kernel.
@@ -270,188 +293,15 @@ impl<T: Real> Engine<T> {
         steps: Range<u64>,
         arrival: &mut A,
     ) -> Result<(), A::Error> {
-        let from = steps.start;
-        let steps = usize::try_from(steps.end - steps.start).unwrap_or(usize::MAX);
-        let needed = self.halo(steps);
-        assert!((0..AXES).all(|axis| needed[axis] <= fields.layout().halo[axis]), "halo for fewer than {steps} steps");
-        if let Some(tiling) = self.blocks(fields.layout().extent, steps)
-            && self.can_block(fields)
-        {
-            return self.stream(fields, (from, steps), tiling, arrival);
+        let count = usize::try_from(steps.end - steps.start).unwrap_or(usize::MAX);
+        match &*self.routine(fields, count) {
+            Routine::Tiled(tiled) => self.stream(fields, steps.start, tiled, arrival),
+            Routine::Sweeps(sweeps) => self.sweeps(fields, steps.start, sweeps, arrival),
         }
-        let step_radius = self.program.footprint().step_radius();
-        let mut margin = step_radius.map(|cells| cells * steps);
-        let stages = self.program.footprint().stages.len();
-        let mut waiting = true;
-        for step in (from..).take(steps) {
-            for stage in 0..stages {
-                let pass = &self.program.footprint().stages[stage];
-                let radius = pass.radius();
-                let mut interior = None;
-                if waiting {
-                    interior = self.interior_first(fields, stage, arrival)?;
-                    arrival.poke(fields, true)?;
-                    self.repeat(fields, &needed);
-                    waiting = false;
-                }
-                let before = self.edges.reach(fields.layout(), &margin);
-                for axis in 0..AXES {
-                    margin[axis] -= radius[axis];
-                }
-                let after = self.edges.reach(fields.layout(), &margin);
-                self.stage(fields, (step, stage), (&before, &after), interior);
-            }
-        }
-        Ok(())
-    }
-
-    /// Computes the cells of the first stage that need no halo, if that leaves what is being sent untouched.
-    fn interior_first<A: Arrival<T>>(
-        &self,
-        fields: &mut Fields<T>,
-        stage: usize,
-        arrival: &mut A,
-    ) -> Result<Option<Span>, A::Error> {
-        let pass = &self.program.footprint().stages[stage];
-        let footprint = self.program.footprint();
-        if pass.writes.iter().any(|&slot| self.evolves(slot) && !footprint.needs_second_level(slot)) {
-            return Ok(None);
-        }
-        let radius = pass.radius();
-        let mut interior = fields.layout().own();
-        for axis in 0..AXES {
-            interior.low[axis] += radius[axis].cast_signed();
-            interior.high[axis] -= radius[axis].cast_signed();
-        }
-        if interior.cells() == 0 {
-            return Ok(None);
-        }
-        for piece in pieces(&interior, PIECES) {
-            arrival.poke(fields, false)?;
-            self.pass(fields, Pass::Stage(stage), pass, &piece);
-        }
-        Ok(Some(interior))
     }
 
     fn evolves(&self, slot: usize) -> bool {
         self.declaration.fields[slot].role == Role::Component
-    }
-
-    /// One stage of step `step`: fills what lies beyond boundaries, computes `after` (but for `done`), keeps what boundaries hold.
-    fn stage(
-        &self,
-        fields: &mut Fields<T>,
-        (step, stage): (u64, usize),
-        (before, after): (&Span, &Span),
-        done: Option<Span>,
-    ) {
-        let pass = &self.program.footprint().stages[stage];
-        let changes = |slot: usize| matches!(self.declaration.fields[slot].role, Role::Component | Role::Scratch);
-        let slots: Vec<_> = pass.reads.iter().copied().filter(|&(slot, _)| changes(slot)).collect();
-        self.fill_across(fields, &slots, before, Sides::Closed);
-        self.fill_along(fields, &slots, Sides::Closed);
-        self.flow_in(fields, (step, stage), before);
-        let held = self.edges.hold(fields, &pass.writes, &self.declaration, after);
-        match done {
-            None => self.pass(fields, Pass::Stage(stage), pass, after),
-            Some(done) => {
-                for shell in shells(after, &done) {
-                    self.pass(fields, Pass::Stage(stage), pass, &shell);
-                }
-            }
-        }
-        for &slot in &pass.writes {
-            if let Some(older) = self.program.footprint().older_level(slot) {
-                fields.exchange(slot, older);
-            } else if pass.spreads(slot) {
-                fields.swap(slot);
-            }
-        }
-        for &slot in &pass.writes {
-            for drive in self.added(slot, stage) {
-                for cell in self.edges.images(drive.cell, after) {
-                    let value = fields.value(slot, cell) + T::of(drive.value(step));
-                    fields.write(slot, &Span { low: cell, high: cell.map(|index| index + 1) }, &[value]);
-                }
-            }
-        }
-        for (slot, span, values) in held {
-            fields.write(slot, &span, &values);
-        }
-    }
-
-    /// Gives the cells beyond sides, within reach of `before`, what flows in there.
-    fn flow_in(&self, fields: &mut Fields<T>, (step, stage): (u64, usize), before: &Span) {
-        let (inflows, dt) = &self.inflows;
-        let pass = &self.program.footprint().stages[stage];
-        let reach = pass.radius().map(usize::cast_signed);
-        for inflow in inflows {
-            if self.edges.open(inflow.axis, inflow.side) {
-                continue;
-            }
-            let mut span = *before;
-            for axis in self.edges.first()..AXES {
-                span.low[axis] -= if self.edges.open(axis, Side::Low) { 0 } else { reach[axis] };
-                span.high[axis] += if self.edges.open(axis, Side::High) { 0 } else { reach[axis] };
-            }
-            let (axis, [first, last]) = (inflow.axis, self.edges.ends(inflow.axis));
-            let span = match inflow.side {
-                Side::Low => span.with(axis, first - reach[axis], first),
-                Side::High => span.with(axis, last + 1, last + 1 + reach[axis]),
-            };
-            // The slot that a stage looks around in stands for the component between stages.
-            let mut standing: Vec<usize> = (0..self.declaration.fields.len()).collect();
-            for &(slot, _) in pass.reads.iter().filter(|(slot, _)| pass.spreads(*slot)) {
-                if let Some(component) = self.declaration.fields[slot].stands_for {
-                    standing[component] = slot;
-                }
-            }
-            #[allow(clippy::cast_precision_loss, reason = "a job has at most 2^53 steps")]
-            let time = (step as f64 + self.program.clock(stage)) * dt;
-            self.program.inflow(inflow.slot, T::of(inflow.at(time)), fields, &span, &standing);
-        }
-    }
-
-    /// Runs `pass` on `span`, in tiles on all threads.
-    fn pass(&self, fields: &mut Fields<T>, pass: Pass, footprint: &PassFootprint, span: &Span) {
-        let view = View::new(fields, self.edges.first(), footprint, self.program.footprint());
-        assert!(view.within.holds(span), "{span:?} leaves {:?}", view.within);
-        match &self.pool {
-            None => self.sweep(pass, &view, span),
-            Some(pool) => pool.install(|| {
-                use rayon::prelude::*;
-                let tiles = pool.current_num_threads() * TILES_PER_THREAD;
-                tile_indices(span, tiles)
-                    .into_par_iter()
-                    .for_each(|index| self.sweep(pass, &view, &tile(span, tiles, index)));
-            }),
-        }
-    }
-
-    /// Runs `pass` on `span`, plane by plane.
-    #[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
-    fn sweep(&self, pass: Pass, view: &View<'_, T>, span: &Span) {
-        let first = self.edges.first();
-        let mut planes = Planes::new();
-        let (rows, most) = match pass {
-            Pass::Stage(_) => (widened(span, self.program.width()), self.program.together()),
-            Pass::Prepare | Pass::Start => (*span, 1),
-        };
-        if first == AXES - 1 {
-            view.place(&mut planes, 0, 1);
-            // SAFETY: `span` and what it reads lie inside the storage, which `Engine::pass` checked; the fields are borrowed
-            // by it, and its tiles have no common cells. Rows may be widened into the halo and the slack around rows.
-            unsafe { self.program.run(pass, &planes, &rows, 1) };
-            return;
-        }
-        let mut plane = span.low[first];
-        while plane < span.high[first] {
-            let together = most.min((span.high[first] - plane).cast_unsigned());
-            view.place(&mut planes, plane, together);
-            // SAFETY: as above.
-            unsafe { self.program.run(pass, &planes, &rows.with(first, plane, plane + 1), together) };
-            plane += together.cast_signed();
-        }
     }
 
     /// The largest rate of the own cells, which bounds the time step, and where: `dt * rate <= 1`. NaN if some rate is.
@@ -471,4 +321,19 @@ impl<T: Real> Engine<T> {
         });
         largest
     }
+}
+
+/// By stage and slot, the slot that holds its present value: one that a stage looks around in stands for its component between
+/// stages.
+fn standing(footprint: &Footprint, declaration: &Declaration) -> Vec<Vec<usize>> {
+    let of = |pass: &PassFootprint| {
+        let mut standing: Vec<usize> = (0..declaration.fields.len()).collect();
+        for &(slot, _) in pass.reads.iter().filter(|(slot, _)| pass.spreads(*slot)) {
+            if let Some(component) = declaration.fields[slot].stands_for {
+                standing[component] = slot;
+            }
+        }
+        standing
+    };
+    footprint.stages.iter().map(of).collect()
 }

@@ -151,20 +151,30 @@ enum Storage<T> {
 pub struct Fields<T: Real> {
     layout: Layout,
     slots: Vec<Storage<T>>,
+    /// Room for values that boundaries hold during a stage, kept from stage to stage.
+    held: Vec<T>,
 }
 
 /// Base address of a slot's own cell 0 and its strides; strides are 0 where the slot has the same value everywhere.
+#[derive(Clone, Copy)]
 pub(crate) struct Base<T> {
     pub(crate) now: *mut T,
     pub(crate) spare: *mut T,
     pub(crate) stride: [isize; AXES],
 }
 
+impl<T> Base<T> {
+    /// Of a slot without storage.
+    pub(crate) const fn absent() -> Self {
+        Self { now: std::ptr::null_mut(), spare: std::ptr::null_mut(), stride: [0; AXES] }
+    }
+}
+
 impl<T: Real> Fields<T> {
     /// Room for `slots` slots, all absent.
     #[must_use]
     pub fn new(layout: Layout, slots: usize) -> Self {
-        Self { layout, slots: (0..slots).map(|_| Storage::Absent).collect() }
+        Self { layout, slots: (0..slots).map(|_| Storage::Absent).collect(), held: Vec::new() }
     }
 
     /// Where cells lie.
@@ -357,11 +367,41 @@ impl<T: Real> Fields<T> {
         });
     }
 
+    /// Lends room for values that a boundary holds; to be given back.
+    pub(crate) fn take_held(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.held)
+    }
+
+    /// Takes back what [`Fields::take_held`] lent.
+    pub(crate) fn give_back_held(&mut self, held: Vec<T>) {
+        self.held = held;
+    }
+
+    /// All values of `slot` as they lie in memory.
+    ///
+    /// # Panics
+    ///
+    /// If the slot has no value per cell.
+    pub(crate) fn values(&self, slot: usize) -> &[T] {
+        let Storage::Full { now, .. } = &self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        now
+    }
+
+    /// All values of `slot` as they lie in memory, to be set.
+    ///
+    /// # Panics
+    ///
+    /// If the slot has no value per cell.
+    pub(crate) fn values_mut(&mut self, slot: usize) -> &mut [T] {
+        let Storage::Full { now, .. } = &mut self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        now
+    }
+
     /// Addresses of `slot`; null where absent.
     pub(crate) fn base(&mut self, slot: usize) -> Base<T> {
         let origin = self.layout.origin;
         match &mut self.slots[slot] {
-            Storage::Absent => Base { now: std::ptr::null_mut(), spare: std::ptr::null_mut(), stride: [0; AXES] },
+            Storage::Absent => Base::absent(),
             Storage::Row(values) => {
                 let start = self.layout.row_origin();
                 let now = values.as_mut_ptr().wrapping_offset(start);

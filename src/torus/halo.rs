@@ -5,24 +5,23 @@
 
 use ringfort_kernels::Real;
 
-use super::peers::{Link, PeerError, Peers, wait};
-use crate::advance::{Arrival, wraps};
+use super::peers::{Link, Message, PeerError, Peers, wait};
+use crate::advance::{Arrival, Bundle, Packer, wraps};
 use crate::decomp::Cuts;
-use crate::field::{Fields, Span};
+use crate::field::{Fields, Layout, Span};
 use crate::grid::{AXES, Grid, Side};
 
-/// One way of travel along one axis: to one peer and from the other.
-struct Way {
+/// What travels along one axis.
+struct Phase {
     link: Link,
-    send: Option<Span>,
-    receive: Option<Span>,
+    sends: Vec<Bundle>,
+    receives: Vec<Bundle>,
 }
 
 /// The standing exchange of some slots of one block.
 pub struct Halo {
-    slots: Vec<usize>,
-    /// Ways of each axis, in the order in which axes are exchanged.
-    phases: Vec<Vec<Way>>,
+    /// In the order in which axes are exchanged.
+    phases: Vec<Phase>,
     /// Phase under way, if its messages have been started.
     under_way: Option<usize>,
 }
@@ -36,33 +35,43 @@ impl Halo {
         slots: &[usize],
         value_bytes: usize,
     ) -> Self {
-        let phases = if slots.is_empty() { Vec::new() } else { routes(place, width) };
-        let cell_bytes = slots.len() * value_bytes;
-        let mut open = |route: Route| route.open(peers, cell_bytes);
-        let phases = phases.into_iter().map(|phase| phase.into_iter().map(&mut open).collect()).collect();
-        Self { slots: slots.to_vec(), phases, under_way: None }
+        let (grid, cuts, part) = place;
+        let layout = Layout::new(cuts.block(part).extent, width);
+        let phases = if slots.is_empty() { Vec::new() } else { routes((grid, cuts, part), width) };
+        let phases = phases.into_iter().filter(|phase| !phase.is_empty());
+        let phases = phases.map(|phase| Phase::open(&phase, peers, (&layout, slots, value_bytes))).collect();
+        Self { phases, under_way: None }
+    }
+
+    /// Closes the links.
+    pub fn close<P: Peers + ?Sized>(self, peers: &mut P) {
+        self.phases.iter().for_each(|phase| peers.close(phase.link));
     }
 
     /// Bytes that one exchange sends to peers.
     #[must_use]
     pub fn bytes(&self, value_bytes: usize) -> usize {
-        self.phases
-            .iter()
-            .flatten()
-            .filter_map(|way| way.send)
-            .map(|send| send.cells() * self.slots.len() * value_bytes)
-            .sum()
+        let sent = self.phases.iter().flat_map(|phase| &phase.sends);
+        sent.map(|send| send.values() * value_bytes).sum()
     }
 
     /// Messages that one exchange sends.
     #[must_use]
     pub fn messages(&self) -> usize {
-        self.phases.iter().flatten().filter(|way| way.send.is_some()).count()
+        self.phases.iter().map(|phase| phase.sends.len()).sum()
+    }
+
+    /// True if no exchange is under way.
+    #[must_use]
+    pub fn over(&self) -> bool {
+        self.under_way.is_none()
     }
 
     /// Begins an exchange.
-    pub fn start<T: Real, P: Peers + ?Sized>(&mut self, peers: &mut P, fields: &mut Fields<T>) {
-        self.enter(0, peers, fields);
+    pub fn start<T: Real, P: Peers + ?Sized>(&mut self, peers: &mut P, packer: Packer<'_>, fields: &Fields<T>) {
+        // What a peer sends along a later axis finds its place ready, too.
+        self.phases.iter().for_each(|phase| peers.expect(phase.link));
+        self.enter(0, peers, packer, fields);
     }
 
     /// Moves an exchange on as far as messages are there; true once it is over.
@@ -73,37 +82,36 @@ impl Halo {
     pub fn poke<T: Real, P: Peers + ?Sized>(
         &mut self,
         peers: &mut P,
+        packer: Packer<'_>,
         fields: &mut Fields<T>,
     ) -> Result<bool, PeerError> {
-        while let Some(phase) = self.under_way {
-            for way in &self.phases[phase] {
-                if !peers.arrived(way.link)? {
-                    return Ok(false);
-                }
+        while let Some(number) = self.under_way {
+            let phase = &self.phases[number];
+            if !peers.arrived(phase.link)? {
+                return Ok(false);
             }
-            for way in &self.phases[phase] {
-                if let Some(receive) = &way.receive {
-                    unpack(fields, &self.slots, receive, peers.incoming(way.link));
-                }
+            for (message, bundle) in phase.receives.iter().enumerate() {
+                packer.unpack(fields, bundle, peers.incoming(phase.link, message));
             }
-            self.enter(phase + 1, peers, fields);
+            self.enter(number + 1, peers, packer, fields);
         }
         Ok(true)
     }
 
-    /// Starts phase `phase`, or ends the exchange after the last.
-    fn enter<T: Real, P: Peers + ?Sized>(&mut self, phase: usize, peers: &mut P, fields: &mut Fields<T>) {
-        let Some(ways) = self.phases.get(phase) else {
-            self.under_way = None;
-            return;
-        };
-        for way in ways {
-            if let Some(send) = &way.send {
-                pack(fields, &self.slots, send, peers.outgoing(way.link));
-            }
-            peers.start(way.link);
+    /// Starts phase `number`, or ends the exchange after the last.
+    fn enter<T: Real, P: Peers + ?Sized>(
+        &mut self,
+        number: usize,
+        peers: &mut P,
+        packer: Packer<'_>,
+        fields: &Fields<T>,
+    ) {
+        self.under_way = (number < self.phases.len()).then_some(number);
+        let Some(phase) = self.phases.get(number) else { return };
+        for (message, bundle) in phase.sends.iter().enumerate() {
+            packer.pack(fields, bundle, peers.outgoing(phase.link, message));
+            peers.dispatch(phase.link, message);
         }
-        self.under_way = Some(phase);
     }
 
     /// A whole exchange.
@@ -111,9 +119,14 @@ impl Halo {
     /// # Errors
     ///
     /// [`PeerError`] if a peer is late or lost.
-    pub fn fill<T: Real, P: Peers + ?Sized>(&mut self, peers: &mut P, fields: &mut Fields<T>) -> Result<(), PeerError> {
-        self.start(peers, fields);
-        self.finish(peers, fields)
+    pub fn fill<T: Real, P: Peers + ?Sized>(
+        &mut self,
+        peers: &mut P,
+        packer: Packer<'_>,
+        fields: &mut Fields<T>,
+    ) -> Result<(), PeerError> {
+        self.start(peers, packer, fields);
+        self.finish(peers, packer, fields)
     }
 
     /// Waits for the end of the exchange under way.
@@ -124,9 +137,10 @@ impl Halo {
     pub fn finish<T: Real, P: Peers + ?Sized>(
         &mut self,
         peers: &mut P,
+        packer: Packer<'_>,
         fields: &mut Fields<T>,
     ) -> Result<(), PeerError> {
-        wait(peers, "a halo", |peers| Ok(self.poke(peers, fields)?.then_some(())))
+        wait(peers, "a halo", |peers| Ok(self.poke(peers, packer, fields)?.then_some(())))
     }
 }
 
@@ -136,6 +150,8 @@ pub struct OnItsWay<'a, P: Peers + ?Sized> {
     pub halo: &'a mut Halo,
     /// The other ranks.
     pub peers: &'a mut P,
+    /// Threads to copy with.
+    pub packer: Packer<'a>,
     /// Seconds spent waiting.
     pub waited: f64,
 }
@@ -143,14 +159,18 @@ pub struct OnItsWay<'a, P: Peers + ?Sized> {
 impl<T: Real, P: Peers + ?Sized> Arrival<T> for OnItsWay<'_, P> {
     type Error = PeerError;
 
+    fn over(&self) -> bool {
+        self.halo.over()
+    }
+
     fn poke(&mut self, fields: &mut Fields<T>, finish: bool) -> Result<(), PeerError> {
-        if finish {
-            let began = crate::clock::now();
-            self.halo.finish(self.peers, fields)?;
-            self.waited += crate::clock::now().duration_since(began).as_secs_f64();
-        } else {
-            self.halo.poke(self.peers, fields)?;
+        if !finish || self.halo.over() {
+            self.halo.poke(self.peers, self.packer, fields)?;
+            return Ok(());
         }
+        let began = crate::clock::now();
+        self.halo.finish(self.peers, self.packer, fields)?;
+        self.waited += crate::clock::now().duration_since(began).as_secs_f64();
         Ok(())
     }
 }
@@ -205,11 +225,22 @@ pub fn traffic(place: (&Grid, &Cuts, usize), width: [usize; AXES], cell_bytes: u
     sent.fold((0, 0), |(messages, bytes), route| (messages + 1, bytes + route.send.cells() * cell_bytes))
 }
 
-impl Route {
-    fn open<P: Peers + ?Sized>(self, peers: &mut P, cell_bytes: usize) -> Way {
-        let Self { tag, to, from, send, receive } = self;
-        let link = peers.open(to.map(|rank| (rank, tag)), from.map(|rank| (rank, tag)), send.cells() * cell_bytes);
-        Way { link, send: to.map(|_| send), receive: from.map(|_| receive) }
+impl Phase {
+    /// Opens the link for what travels along `routes`: values of `slots`, of so many bytes.
+    fn open<P: Peers + ?Sized>(
+        routes: &[Route],
+        peers: &mut P,
+        (layout, slots, value_bytes): (&Layout, &[usize], usize),
+    ) -> Self {
+        let one = |(peer, tag, span): (usize, u32, &Span)| {
+            let bundle = Bundle::new(layout, slots, span);
+            (Message { peer, tag, bytes: bundle.values() * value_bytes }, bundle)
+        };
+        let receives = routes.iter().filter_map(|route| Some(one((route.from?, route.tag, &route.receive))));
+        let sends = routes.iter().filter_map(|route| Some(one((route.to?, route.tag, &route.send))));
+        let (incoming, receives): (Vec<_>, Vec<_>) = receives.unzip();
+        let (outgoing, sends): (Vec<_>, Vec<_>) = sends.unzip();
+        Self { link: peers.open(&incoming, &outgoing), sends, receives }
     }
 }
 
@@ -218,26 +249,6 @@ const fn tag(axis: usize, toward: Side) -> u32 {
     #[allow(clippy::cast_possible_truncation, reason = "an axis is 0 to 3")]
     let axis = axis as u32;
     2 * axis + toward as u32
-}
-
-fn pack<T: Real>(fields: &Fields<T>, slots: &[usize], span: &Span, out: &mut [u8]) {
-    let mut row = vec![T::default(); span.cells()];
-    for (slot, bytes) in slots.iter().zip(out.chunks_exact_mut(span.cells() * T::BYTES)) {
-        fields.read(*slot, span, &mut row);
-        for (value, to) in row.iter().zip(bytes.chunks_exact_mut(T::BYTES)) {
-            value.write_le(to);
-        }
-    }
-}
-
-fn unpack<T: Real>(fields: &mut Fields<T>, slots: &[usize], span: &Span, bytes: &[u8]) {
-    let mut row = vec![T::default(); span.cells()];
-    for (slot, bytes) in slots.iter().zip(bytes.chunks_exact(span.cells() * T::BYTES)) {
-        for (value, from) in row.iter_mut().zip(bytes.chunks_exact(T::BYTES)) {
-            *value = T::read_le(from);
-        }
-        fields.write(*slot, span, &row);
-    }
 }
 
 #[cfg(test)]
@@ -321,9 +332,10 @@ mod tests {
                     assert!(halo.messages() <= 2 * grid.axes);
                     assert_eq!(traffic((grid, &cuts, part), width, 16), (halo.messages(), halo.bytes(8)));
                     for _ in 0..2 {
-                        halo.fill(&mut peers, &mut fields).unwrap();
+                        halo.fill(&mut peers, Packer::default(), &mut fields).unwrap();
                     }
                     assert_eq!(wrong(&fields), 0, "{parts:?} parts of {:?}, part {part}", grid.points);
+                    halo.close(&mut peers);
                 });
             }
         });

@@ -10,12 +10,20 @@ use crate::clock;
 /// Numbers that all ranks reduce by maximum.
 pub type Word = [u64; 8];
 
-/// A standing two-way link for messages of one size; made once, started many times.
+/// Standing messages that travel together, some here and some away; made once, started many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link(pub(super) usize);
 
-/// One end of a link: peer and tag.
-pub type End = Option<(usize, u32)>;
+/// A standing message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The rank at its other end.
+    pub peer: usize,
+    /// What tells it apart from others between the same ranks.
+    pub tag: u32,
+    /// Its length.
+    pub bytes: usize,
+}
 
 /// The other ranks, as one rank sees them.
 pub trait Peers {
@@ -25,24 +33,30 @@ pub trait Peers {
     /// Number of ranks.
     fn ranks(&self) -> usize;
 
-    /// Opens a link that sends `bytes` bytes to one end and receives as many from another.
-    fn open(&mut self, send: End, receive: End, bytes: usize) -> Link;
+    /// Opens a link that receives and sends these messages. The ranks at their other ends open theirs in the same order.
+    fn open(&mut self, receives: &[Message], sends: &[Message]) -> Link;
 
-    /// Bytes to fill before [`Peers::start`].
-    fn outgoing(&mut self, link: Link) -> &mut [u8];
+    /// Closes a link that nothing is under way on, and frees its bytes.
+    fn close(&mut self, link: Link);
 
-    /// Begins to send and to receive.
-    fn start(&mut self, link: Link);
+    /// Begins to receive all messages of a link.
+    fn expect(&mut self, link: Link);
 
-    /// True once the message sent has left and the message expected is there.
+    /// Bytes of message `number` of those that a link sends, to fill before [`Peers::dispatch`].
+    fn outgoing(&mut self, link: Link, number: usize) -> &mut [u8];
+
+    /// Begins to send message `number`.
+    fn dispatch(&mut self, link: Link, number: usize);
+
+    /// True once all messages sent have left and all those expected are there.
     ///
     /// # Errors
     ///
     /// [`PeerError`] if a peer is known to be lost.
     fn arrived(&mut self, link: Link) -> Result<bool, PeerError>;
 
-    /// Bytes that arrived last.
-    fn incoming(&self, link: Link) -> &[u8];
+    /// Bytes of message `number` of those that a link receives, as they arrived last.
+    fn incoming(&self, link: Link, number: usize) -> &[u8];
 
     /// Begins the next reduction of all ranks' words.
     fn post(&mut self, word: Word);
@@ -78,6 +92,11 @@ pub const FIRST_DEADLINE: Duration = Duration::from_secs(600);
 const GATHER: u32 = 100;
 const BROADCAST: u32 = 101;
 
+/// Looks at what is waited for before a rank lets others have its processor: a message of a peer that runs beside it takes less.
+const LOOKS: u64 = 256;
+/// How long a rank looks on without a rest.
+const AWAKE: Duration = Duration::from_millis(2);
+
 /// Calls `ready` until it gives a value.
 ///
 /// # Errors
@@ -89,25 +108,24 @@ pub fn wait<P: Peers + ?Sized, V>(
     mut ready: impl FnMut(&mut P) -> Result<Option<V>, PeerError>,
 ) -> Result<V, PeerError> {
     let mut since: Option<Instant> = None;
-    let mut spins = 0_u32;
-    loop {
+    for look in 1_u64.. {
         if let Some(value) = ready(peers)? {
             return Ok(value);
         }
-        spins += 1;
-        if spins > 64 {
-            let began = *since.get_or_insert_with(clock::now);
-            let waited = clock::now().duration_since(began);
-            if waited > peers.deadline() {
-                return Err(PeerError::Late { what, seconds: peers.deadline().as_secs() });
-            }
-            if waited > Duration::from_millis(2) {
-                std::thread::sleep(Duration::from_micros(50));
-                continue;
-            }
+        if look < LOOKS {
+            continue;
         }
-        std::thread::yield_now();
+        let waited = clock::now().duration_since(*since.get_or_insert_with(clock::now));
+        if waited > peers.deadline() {
+            break;
+        }
+        if waited > AWAKE {
+            std::thread::sleep(Duration::from_micros(50));
+        } else {
+            std::thread::yield_now();
+        }
     }
+    Err(PeerError::Late { what, seconds: peers.deadline().as_secs() })
 }
 
 /// Brings all ranks' bytes to rank 0, by rank; `None` on the others.

@@ -194,8 +194,8 @@ fn field_bytes<T: Precise>(job: &Job, engine: &Engine<T>, block: &Region, steps:
 /// Rounds that are looked at: they repeat.
 const MOST_ROUNDS: usize = 100_000;
 
-/// Bytes of messages that a rank holds: as sent and as arrived, those of fields that are exchanged once as well, half of those
-/// on their way, and one field of one of them.
+/// Bytes of messages that a rank holds: as sent, as arrived, and up to two on their way. Fields that are exchanged once have
+/// theirs at the start alone, one kind of field after the other.
 fn message_bytes<T: Precise>(
     job: &Job,
     engine: &Engine<T>,
@@ -207,11 +207,10 @@ fn message_bytes<T: Precise>(
         |role, has: &dyn Fn(usize) -> bool| job.declaration.of_role(role).filter(|(slot, _)| has(*slot)).count();
     let components = count(Role::Component, &|_| true);
     let at_start = if job.declaration.starts(&job.setup.given) { footprint.start.spreading().len() } else { 0 };
-    let once = count(Role::Coefficient, &|slot| job.setup.given[slot] == Given::Varying)
-        + count(Role::Prepared, &|slot| footprint.uses(slot))
-        + at_start;
-    let (messages, one) = traffic(place, width, T::BYTES);
-    one * (5 * components + 4 * once) / 2 + one / messages.max(1)
+    let varying = count(Role::Coefficient, &|slot| job.setup.given[slot] == Given::Varying);
+    let once = varying.max(count(Role::Prepared, &|slot| footprint.uses(slot))).max(at_start);
+    let (_, one) = traffic(place, width, T::BYTES);
+    one * 7 * components.max(once) / 2
 }
 
 /// Parts among which every kind of part is: those at or beside an end of each axis.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use ringfort_kernels::{Declaration, Role};
+use ringfort_kernels::{Declaration, Real, Role};
 
 use super::agree::agree;
 use super::control::largest;
@@ -14,6 +14,7 @@ use super::peers::{PeerError, Peers};
 use crate::advance::Engine;
 use crate::advance::library::{AnyKernel, Precise};
 use crate::advance::program::Pass;
+use crate::clock;
 use crate::decomp::Cuts;
 use crate::exit::Failure;
 use crate::field::{Fields, Span};
@@ -40,6 +41,21 @@ pub struct Session<T: Precise> {
     /// `dt` times the largest rate: at most 1.
     pub courant: f64,
     halo: Halo,
+    waits: Waits,
+}
+
+/// Rounds after which waiting is weighed for the first time, and then again and again.
+const FIRST_ROUNDS: u64 = 8;
+const MORE_ROUNDS: u64 = 512;
+/// Share of the time that may be spent waiting for halos before tiles are cut so that some need none.
+const WAITING: f64 = 0.05;
+
+/// What rounds took since waiting was last weighed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waits {
+    rounds: u64,
+    seconds: f64,
+    waited: f64,
 }
 
 /// Where components come from, if not from the job: fills the values of a component's slot in a global box.
@@ -84,9 +100,7 @@ impl<T: Precise> Session<T> {
                 engine.once(fields, Pass::Prepare);
             }
             let slots = engine.full_slots(fields, role);
-            Halo::new(peers, place, fields.layout().halo, &slots, T::BYTES).fill(peers, fields)?;
-            engine.fill_boundary(fields, &slots);
-            Ok(())
+            exchange_once(peers, place, engine, (fields, &slots))
         };
         fill(Role::Coefficient, &engine, &mut fields, peers)?;
         fill(Role::Prepared, &engine, &mut fields, peers)?;
@@ -100,8 +114,7 @@ impl<T: Precise> Session<T> {
         if start {
             let slots = engine.program().footprint().start.spreading();
             if !slots.is_empty() {
-                Halo::new(peers, place, fields.layout().halo, &slots, T::BYTES).fill(peers, &mut fields)?;
-                engine.fill_boundary(&mut fields, &slots);
+                exchange_once(peers, place, &engine, (&mut fields, &slots))?;
             }
             engine.once(&mut fields, Pass::Start);
         }
@@ -118,7 +131,7 @@ impl<T: Precise> Session<T> {
         }
         let components = engine.full_slots(&fields, Role::Component);
         let halo = Halo::new(peers, place, fields.layout().halo, &components, T::BYTES);
-        let mut session = Self { engine, fields, grid, cuts, part, dt, courant, halo };
+        let mut session = Self { engine, fields, grid, cuts, part, dt, courant, halo, waits: Waits::default() };
         session.release(job);
         Ok(session)
     }
@@ -138,7 +151,7 @@ impl<T: Precise> Session<T> {
 
     /// Begins to exchange halos.
     pub fn start_exchange<P: Peers + ?Sized>(&mut self, peers: &mut P) {
-        self.halo.start(peers, &mut self.fields);
+        self.halo.start(peers, self.engine.packer(), &self.fields);
     }
 
     /// Takes steps `steps`, counted from the job's start, while the halo that was started arrives; returns the seconds spent waiting for it.
@@ -147,9 +160,31 @@ impl<T: Precise> Session<T> {
     ///
     /// [`PeerError`] if a peer is late or lost.
     pub fn advance<P: Peers + ?Sized>(&mut self, peers: &mut P, steps: Range<u64>) -> Result<f64, PeerError> {
-        let mut arrival = OnItsWay { halo: &mut self.halo, peers, waited: 0.0 };
+        if self.halo.over() {
+            self.engine.advance(&mut self.fields, steps);
+            return Ok(0.0);
+        }
+        let began = clock::now();
+        let packer = self.engine.packer();
+        let mut arrival = OnItsWay { halo: &mut self.halo, peers, packer, waited: 0.0 };
         self.engine.advance_while(&mut self.fields, steps, &mut arrival)?;
-        Ok(arrival.waited)
+        let waited = arrival.waited;
+        self.weigh(clock::now().duration_since(began).as_secs_f64(), waited);
+        Ok(waited)
+    }
+
+    /// Has tiles cut so that some need no halo, once waiting for halos takes long. Own times decide for this rank alone: how
+    /// tiles are cut changes no bit.
+    fn weigh(&mut self, seconds: f64, waited: f64) {
+        let waits = &mut self.waits;
+        *waits = Waits { rounds: waits.rounds + 1, seconds: waits.seconds + seconds, waited: waits.waited + waited };
+        if waits.rounds != FIRST_ROUNDS && !waits.rounds.is_multiple_of(MORE_ROUNDS) {
+            return;
+        }
+        if waits.waited > WAITING * waits.seconds {
+            self.engine.set_overlaps(true);
+        }
+        *waits = Waits { rounds: waits.rounds, ..Waits::default() };
     }
 
     /// Values of component or coefficient `slot` in the global box `region`, which lies in this rank's block.
@@ -216,6 +251,20 @@ impl<T: Precise> Session<T> {
         self.read(slot, &block, &mut values);
         values
     }
+}
+
+/// Fills the halo of slots that stay as they are.
+fn exchange_once<T: Real, P: Peers + ?Sized>(
+    peers: &mut P,
+    place: (&Grid, &Cuts, usize),
+    engine: &Engine<T>,
+    (fields, slots): (&mut Fields<T>, &[usize]),
+) -> Result<(), PeerError> {
+    let mut halo = Halo::new(peers, place, fields.layout().halo, slots, T::BYTES);
+    halo.fill(peers, engine.packer(), fields)?;
+    halo.close(peers);
+    engine.fill_boundary(fields, slots);
+    Ok(())
 }
 
 /// `region` relative to `block`.

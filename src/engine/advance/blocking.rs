@@ -2,17 +2,16 @@
 //!
 //! Input: a block with a halo for the steps. Output: the block after them. Changes no bit: see [`super::stream`].
 
+use std::ops::Range;
 use std::sync::PoisonError;
 
 use ringfort_kernels::{Real, Role};
 
-use super::boundary::Sides;
-use super::pipeline::Pipeline;
 use super::rows::LAST_CACHE_BYTES;
 use super::stream::{Addresses, Stream};
-use super::tiles::tiles;
+use super::tiled::{Tile, Tiled};
 use super::{Arrival, Engine};
-use crate::field::{Fields, Span};
+use crate::field::Fields;
 use crate::grid::AXES;
 
 /// Whether several steps are computed in one pass through memory.
@@ -41,6 +40,8 @@ pub struct Tiling {
 
 /// Bytes of a core's cache: smaller blocks stay in it anyway.
 const CACHE_BYTES: usize = 1 << 20;
+/// Goes of all tiles that are computed while messages travel, which are moved on between goes.
+const GOES: usize = 12;
 /// Bytes of rings of one tile.
 const RING_BYTES: usize = 6 << 20;
 /// Bytes of a row of a tile: a stretch that is long enough to be fetched ahead by the processor itself.
@@ -51,6 +52,7 @@ impl<T: Real> Engine<T> {
     pub fn set_blocking(&mut self, blocking: Blocking) {
         self.blocking = blocking;
         self.cut_rows();
+        self.forget_routines();
     }
 
     /// Says whether tiles are cut along rows: where rows are so long that the few planes of a tile would leave a core's cache.
@@ -61,6 +63,12 @@ impl<T: Real> Engine<T> {
             Blocking::Tiles(tiling) => tiling.row_bytes,
         };
         self.edges.cut_rows(self.edges.first() < AXES - 1 && self.row_cells / 2 * T::BYTES >= row_bytes);
+    }
+
+    /// Sets whether tiles are cut so that some need no halo, and are computed while it arrives. Each cut costs some percent of
+    /// the steps, since tiles compute what they share anew: so only where waiting costs more. Changes no bit.
+    pub fn set_overlaps(&mut self, overlaps: bool) {
+        self.overlaps = overlaps;
     }
 
     /// The tiles in which blocks of `extent` cells take `steps` steps in one pass, if they do.
@@ -93,57 +101,66 @@ impl<T: Real> Engine<T> {
     pub(super) fn stream<A: Arrival<T>>(
         &self,
         fields: &mut Fields<T>,
-        (from, steps): (u64, usize),
-        tiling: Tiling,
+        from: u64,
+        tiled: &Tiled,
         arrival: &mut A,
     ) -> Result<(), A::Error> {
-        let layout = *fields.layout();
-        let (first, own) = (self.edges.first(), layout.own());
-        let pipeline = Pipeline::new(self.program.footprint(), steps, first, &|slot| self.evolves(slot));
-        let tiles = tiles::<T>(&layout, (first, &own, self.edges.cuts_rows()), &pipeline, tiling);
-        let alone = self.edges.alone();
-        let inner = |tile: &&Span| !alone && own.holds(&self.edges.around(&layout, tile, &pipeline.margin));
-        let (before, after): (Vec<&Span>, Vec<&Span>) = tiles.iter().partition(inner);
+        let (before, after) = tiled.tiles.split_at(if arrival.over() { 0 } else { tiled.inner });
         if !before.is_empty() {
-            self.fill_components(fields, &own, &pipeline);
+            tiled.fills[0].iter().for_each(|fills| self.fill(fields, fills));
         }
+        let goes = GOES.div_ceil(before.len().div_ceil(self.rings.len()).max(1));
         for tiles in before.chunks(self.rings.len()) {
-            arrival.poke(fields, false)?;
-            self.run_tiles(fields, from, &pipeline, tiles);
+            let mut go = 0;
+            while go < goes {
+                arrival.poke(fields, false)?;
+                // Once the halo is there nothing is to be looked after.
+                let to = if arrival.over() { goes } else { go + 1 };
+                self.run_inner(fields, (from, tiled), tiles, (go..to, goes));
+                go = to;
+            }
         }
         arrival.poke(fields, true)?;
-        self.fill_components(fields, &self.edges.reach(&layout, &pipeline.margin), &pipeline);
-        self.run_tiles(fields, from, &pipeline, &after);
-        for slot in pipeline.written() {
+        tiled.fills[1].iter().for_each(|fills| self.fill(fields, fills));
+        self.run_tiles(fields, from, tiled, after);
+        for slot in tiled.pipeline.written() {
             fields.swap(slot);
         }
         Ok(())
     }
 
-    /// Fills what the steps read of all components beyond the sides where no peer is, for the cells of `span`. Planes beyond
-    /// the first axis that the block makes up alone are not copied: tiles read those that they repeat.
-    fn fill_components(&self, fields: &mut Fields<T>, span: &Span, pipeline: &Pipeline) {
-        let (first, own) = (self.edges.first(), fields.layout().own());
-        let planes = if self.edges.wraps(first) { span.with(first, own.low[first], own.high[first]) } else { *span };
-        let closed = self.program.footprint().pass_radius();
-        let all = |depth| self.declaration.of_role(Role::Component).map(|(slot, _)| (slot, depth)).collect::<Vec<_>>();
-        if self.edges.repeats() {
-            self.fill_across(fields, &all(pipeline.margin), &planes, Sides::Open);
-        }
-        let closed = all(closed);
-        self.fill_across(fields, &closed, &planes, Sides::Closed);
-        self.fill_along(fields, &closed, Sides::Closed);
-    }
-
-    fn run_tiles(&self, fields: &mut Fields<T>, from: u64, pipeline: &Pipeline, tiles: &[&Span]) {
-        let layout = *fields.layout();
+    /// Some goes of tiles, no more of them than threads: each has rings of its own until it is done.
+    fn run_inner(
+        &self,
+        fields: &mut Fields<T>,
+        (from, tiled): (u64, &Tiled),
+        tiles: &[Tile],
+        (some, goes): (Range<usize>, usize),
+    ) {
         let addresses = Addresses::new(fields);
         let past_cache = fields.bytes() > LAST_CACHE_BYTES;
-        let stream = Stream { engine: self, from, pipeline, addresses: &addresses, layout, past_cache };
-        let run = |tile: &&Span| {
+        let stream = Stream { engine: self, from, tiled, addresses: &addresses, past_cache };
+        let run = |number: usize| {
+            let mut rings = self.rings[number].lock().unwrap_or_else(PoisonError::into_inner);
+            some.clone().for_each(|go| stream.tile(&tiles[number], &mut rings, (go, goes)));
+        };
+        match &self.pool {
+            Some(pool) if tiles.len() > 1 => pool.install(|| {
+                use rayon::prelude::*;
+                (0..tiles.len()).into_par_iter().for_each(run);
+            }),
+            _ => (0..tiles.len()).for_each(run),
+        }
+    }
+
+    fn run_tiles(&self, fields: &mut Fields<T>, from: u64, tiled: &Tiled, tiles: &[Tile]) {
+        let addresses = Addresses::new(fields);
+        let past_cache = fields.bytes() > LAST_CACHE_BYTES;
+        let stream = Stream { engine: self, from, tiled, addresses: &addresses, past_cache };
+        let run = |tile: &Tile| {
             let thread = rayon::current_thread_index().unwrap_or(0) % self.rings.len();
             let mut rings = self.rings[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            stream.tile(tile, &mut rings);
+            stream.tile(tile, &mut rings, (0, 1));
         };
         match &self.pool {
             None => tiles.iter().for_each(run),

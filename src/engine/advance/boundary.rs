@@ -1,17 +1,25 @@
 //! What lies beyond the sides of a block that no peer touches: mirrors, copies, held values, and the block itself where one
 //! block makes up a periodic axis.
 //!
-//! Input: a block's fields. Output: cells beyond the grid filled, held points kept. Invariant: the value beyond a
+//! Input: a grid and a block. Output: which cells beyond the grid repeat which, which points are held. Invariant: the value beyond a
 //! boundary is a function of global indices, so cuts change no bit. Each axis maps its index alone, hence the order of
 //! axes does not matter in corners.
 
-use ringfort_kernels::{Declaration, Field, Mirror, Real, Role};
+use ringfort_kernels::{Declaration, Field, Mirror, Role};
 
-use crate::field::{Fields, Layout, Span};
+use crate::field::{Layout, Span};
 use crate::grid::{AXES, Boundary, Extents, Grid, Region, Side};
 
-/// Values that a boundary holds: slot, where, values.
-type Held<T> = Vec<(usize, Span, Vec<T>)>;
+/// What a boundary holds during a stage.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    /// Slot that the stage writes.
+    pub(crate) slot: usize,
+    /// Slot whose values are kept.
+    pub(crate) source: usize,
+    /// Which cells.
+    pub(crate) span: Span,
+}
 
 /// What lies beyond each side of one block.
 pub(crate) struct Edges {
@@ -86,17 +94,12 @@ impl Edges {
 
     /// True if no peer touches the block.
     pub(crate) fn alone(&self) -> bool {
-        (self.first..AXES).all(|axis| self.wraps[axis] || !self.beyond[axis].contains(&Boundary::Periodic))
+        !(self.first..AXES).any(|axis| Side::BOTH.iter().any(|&side| self.peer(axis, side)))
     }
 
     /// True if the block makes up the periodic `axis` alone.
     pub(crate) fn wraps(&self, axis: usize) -> bool {
         self.wraps[axis]
-    }
-
-    /// True if the cells beyond some side are the block's own.
-    pub(crate) fn repeats(&self) -> bool {
-        self.wraps.contains(&true)
     }
 
     /// Points along `axis` that hold their value, low and high.
@@ -145,6 +148,21 @@ impl Edges {
         span
     }
 
+    /// The own cells, and `margin` cells more at open sides where they repeat the block's own other end: what is known before
+    /// any halo arrives.
+    pub(crate) fn known(&self, layout: &Layout, margin: &[usize; AXES]) -> Span {
+        let (mut span, own) = (self.reach(layout, margin), layout.own());
+        for axis in self.first..AXES {
+            if self.peer(axis, Side::Low) {
+                span.low[axis] = own.low[axis];
+            }
+            if self.peer(axis, Side::High) {
+                span.high[axis] = own.high[axis];
+            }
+        }
+        span
+    }
+
     /// The cells of `tile` and `margin` cells more, where the grid goes on.
     pub(crate) fn around(&self, layout: &Layout, tile: &Span, margin: &[usize; AXES]) -> Span {
         let reach = self.reach(layout, margin);
@@ -157,21 +175,16 @@ impl Edges {
         region
     }
 
-    /// Fills the planes of `slot` beyond the sides `which` of the first axis, `depth` cells deep, halo included.
-    pub(crate) fn fill_ends<T: Real>(
-        &self,
-        fields: &mut Fields<T>,
-        (slot, field): (usize, &Field),
-        depth: &[usize; AXES],
-        which: Sides,
-    ) {
-        let all = fields.layout().all();
-        for side in Side::BOTH.into_iter().filter(|&side| self.fills(self.first, side, which)) {
-            for cells in 0..depth[self.first].cast_signed() {
-                let (from, to, negate) = self.image(self.first, side, field, cells);
-                fields.copy_plane(slot, self.first, from, to, &all, negate);
-            }
-        }
+    /// Planes beyond the sides `which` of the first axis, `depth` of them, that repeat one: from, to, with opposite sign.
+    pub(crate) fn repeating(&self, field: &Field, depth: usize, which: Sides) -> Vec<(isize, isize, bool)> {
+        let sides = Side::BOTH.into_iter().filter(|&side| self.fills(self.first, side, which));
+        let cells = |side| (0..depth.cast_signed()).map(move |cells| (side, cells));
+        sides.flat_map(cells).map(|(side, cells)| self.image(self.first, side, field, cells)).collect()
+    }
+
+    /// True if a peer touches `side` of `axis`.
+    pub(crate) fn peer(&self, axis: usize, side: Side) -> bool {
+        axis >= self.first && !self.wraps[axis] && self.beyond[axis][side as usize] == Boundary::Periodic
     }
 
     /// True if `side` of `axis` is one of `which`, filled from own cells.
@@ -215,35 +228,24 @@ impl Edges {
         images
     }
 
-    /// Copies what fixed boundaries hold of the fields that a stage writes, within `span`, before the stage. A stage that
-    /// reads no neighbours across a boundary is computed up to the end of the halo, where a peer's boundary may lie.
-    pub(crate) fn hold<T: Real>(
-        &self,
-        fields: &Fields<T>,
-        writes: &[usize],
-        declaration: &Declaration,
-        span: &Span,
-    ) -> Held<T> {
-        let mut held = Held::new();
+    /// What fixed boundaries hold of the fields that a stage writes, within `span`. A stage that reads no neighbours across a
+    /// boundary is computed up to the end of the halo, where a peer's boundary may lie.
+    pub(crate) fn holds(&self, writes: &[usize], declaration: &Declaration, span: &Span) -> Vec<Hold> {
+        let mut holds = Vec::new();
         for axis in self.first..AXES {
-            for side in Side::BOTH {
-                let at = self.ends[axis][side as usize];
-                if !self.fixed[axis][side as usize] || !(span.low[axis]..span.high[axis]).contains(&at) {
+            for at in self.held(axis).into_iter().flatten() {
+                if !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
-                let plane = span.with(axis, at, at + 1);
+                let span = span.with(axis, at, at + 1);
                 for &slot in writes {
                     let field = &declaration.fields[slot];
                     let source = if field.role == Role::Component { Some(slot) } else { field.stands_for };
-                    if let Some(source) = source {
-                        let mut values = vec![T::default(); plane.cells()];
-                        fields.read(source, &plane, &mut values);
-                        held.push((slot, plane, values));
-                    }
+                    holds.extend(source.map(|source| Hold { slot, source, span }));
                 }
             }
         }
-        held
+        holds
     }
 }
 

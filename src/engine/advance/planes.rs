@@ -57,6 +57,11 @@ impl PlaneFill {
         fill
     }
 
+    /// True if there is nothing to fill.
+    pub(super) fn is_empty(&self) -> bool {
+        self.copies.is_empty() && self.runs.is_empty()
+    }
+
     /// Fills the plane whose cell 0 is at `address`.
     ///
     /// # Safety

@@ -20,6 +20,10 @@ pub(super) const MOST_TOGETHER: usize = 2;
 const WINDOW: usize = 2 * MAX_REACH + MOST_TOGETHER;
 /// Bytes of fields that do not stay in any cache from one sweep to the next.
 pub(super) const LAST_CACHE_BYTES: usize = 32 << 20;
+/// Bytes of a core's own cache that may hold rows of all planes that are read: the rest is for what is written.
+const OWN_CACHE_BYTES: usize = 640 << 10;
+/// Fewest rows of each plane for which it pays to sweep strips of planes.
+const FEWEST_ROWS: usize = 16;
 /// Most planes that are fetched ahead.
 const MOST_AHEAD: usize = 16;
 /// Bytes that what comes from memory is fetched ahead within a tile: some rows, so that it is there in time and still in the
@@ -152,6 +156,21 @@ impl<'a, T: Real> View<'a, T> {
             assert!(!view.to[slot].is_null() && base.stride[2] != 0, "slot {slot} is written but has no storage");
         }
         view
+    }
+
+    /// Rows of each plane such that what is read of them, and fetched ahead of it, stays in a core's own cache from one plane to
+    /// the next; any number where fields come from a larger cache, or so few would fit that most would be read twice.
+    pub(super) fn rows_in_cache(&self, together: usize) -> usize {
+        let around = self.pass.radius()[AXES - 2];
+        let bytes = |&(slot, reach): &(usize, [usize; AXES])| {
+            let row = self.stride[slot][AXES - 2].unsigned_abs() * T::BYTES;
+            if self.stride[slot][self.first] == 0 { 0 } else { (2 * reach[self.first] + 2 * together) * row }
+        };
+        let row = self.pass.reads.iter().map(bytes).sum::<usize>().max(1);
+        match (OWN_CACHE_BYTES / row).saturating_sub(2 * around) {
+            rows if self.from_memory && rows >= FEWEST_ROWS.max(2 * around) => rows,
+            _ => usize::MAX,
+        }
     }
 
     /// Points `planes` at the `together` planes from index `plane` on and those around them.

@@ -6,21 +6,22 @@
 
 use std::ops::Range;
 
-use ringfort_kernels::{Real, Role};
+use ringfort_kernels::Real;
 
 use super::Engine;
-use super::boundary::Sides;
-use super::pipeline::{Pipeline, Source, Stage, Write};
-use super::planes::{PlaneFill, copy_rows};
+use super::footprint::MAX_SLOTS;
+use super::pipeline::{Source, Stage, Write};
+use super::planes::copy_rows;
 use super::program::Pass;
 use super::rows::{AHEAD_BYTES, Planes};
+use super::tiled::{After, Part, Tile, Tiled};
 use super::tiles::widened;
-use crate::field::{Base, Fields, Layout, Span};
-use crate::grid::{AXES, Side};
+use crate::field::{Base, Fields, Span};
+use crate::grid::AXES;
 use crate::memory::Values;
 
 /// Addresses of all fields: read as they were, written after the last step.
-pub(super) struct Addresses<T>(Vec<Base<T>>);
+pub(super) struct Addresses<T>([Base<T>; MAX_SLOTS]);
 
 #[expect(unsafe_code, reason = "threads write disjoint tiles of the same field")]
 // SAFETY: tiles write disjoint boxes of the second levels, and nothing writes what they read.
@@ -31,7 +32,8 @@ unsafe impl<T: Sync> Sync for Addresses<T> {}
 
 impl<T: Real> Addresses<T> {
     pub(super) fn new(fields: &mut Fields<T>) -> Self {
-        Self((0..fields.slots()).map(|slot| fields.base(slot)).collect())
+        // What a kernel reads or writes has a lower number; fields that are derived may come after.
+        Self(std::array::from_fn(|slot| if slot < fields.slots() { fields.base(slot) } else { Base::absent() }))
     }
 
     /// Address of cell 0 of the plane with index `index` across axis `first` of `slot`, and the strides.
@@ -46,66 +48,32 @@ pub(super) struct Stream<'a, T: Real> {
     pub(super) engine: &'a Engine<T>,
     /// The first step, counted from the job's start.
     pub(super) from: u64,
-    pub(super) pipeline: &'a Pipeline,
+    pub(super) tiled: &'a Tiled,
     pub(super) addresses: &'a Addresses<T>,
-    pub(super) layout: Layout,
     /// What is written to fields goes past the caches.
     pub(super) past_cache: bool,
 }
 
-/// A thread's rings, kept from tile to tile.
+/// Rings of a thread, or of a tile that is computed in several goes.
 pub(super) type Rings<T> = Values<T>;
 
-/// How planes of a tile lie in a ring: the tile's cells and as many around them as are computed or read, row after row.
-#[derive(Clone, Copy)]
-pub(super) struct Plane {
-    /// Values per plane.
-    pub(super) len: usize,
-    /// Position of cell 0 within a plane.
-    zero: isize,
-    stride: [isize; AXES],
-}
-
-impl Plane {
-    pub(super) fn new(layout: &Layout, first: usize, tile: &Span, pipeline: &Pipeline) -> Self {
-        let (all, reach) = (layout.all(), pipeline.reach());
-        let (mut stride, mut zero, mut len) = ([1; AXES], 0, 1);
-        let line = Layout::SLACK.cast_signed();
-        for axis in (first + 1..AXES).rev() {
-            let wide = (pipeline.margin[axis] + reach[axis]).cast_signed();
-            let mut low = all.low[axis].max(tile.low[axis] - wide);
-            let mut high = all.high[axis].min(tile.high[axis] + wide);
-            if axis == AXES - 1 {
-                // Rows are computed in whole vectors and begin at cache lines.
-                (low, high) = (low.div_euclid(line) * line, (high + line - 1).div_euclid(line) * line);
-            }
-            stride[axis] = len;
-            zero -= low * len;
-            len *= high - low;
-            // Rows and planes an even number of lines apart would crowd into few sets of a cache.
-            len += if len / line % 2 == 0 { line } else { 0 };
-        }
-        Self { len: len.cast_unsigned(), zero, stride }
-    }
-}
-
 impl<T: Real> Stream<'_, T> {
-    /// Computes the cells of `tile`, a box of the block's own cells, after all steps.
-    pub(super) fn tile(&self, tile: &Span, rings: &mut Rings<T>) {
+    /// Computes the cells of `tile`, a box of the block's own cells, after all steps: go `go` of `goes`, which follow each other
+    /// with the same rings.
+    pub(super) fn tile(&self, tile: &Tile, rings: &mut Rings<T>, (go, goes): (usize, usize)) {
         let first = self.engine.edges.first();
-        let plane = Plane::new(&self.layout, first, tile, self.pipeline);
-        let values = self.pipeline.planes(first) * plane.len + 2 * Layout::SLACK;
-        if rings.len() < values {
-            *rings = Rings::zeros(values);
+        if rings.len() < tile.values {
+            *rings = Rings::zeros(tile.values);
         }
-        let versions = self.versions(plane.len);
-        let mut run = Run { stream: self, first, plane, tile: *tile, rings, versions, planes: Planes::new() };
-        let parts: Vec<Part> = self.pipeline.stages.iter().map(|stage| self.part(stage, tile)).collect();
-        let from = parts[0].region.low[first];
-        let to = tile.high[first] + self.pipeline.lag();
+        let mut run = Run { stream: self, first, tile, rings, planes: Planes::new() };
+        let pipeline = &self.tiled.pipeline;
+        let from = tile.parts[0].region.low[first];
+        let to = tile.span.high[first] + pipeline.lag();
         let together = self.engine.program.together();
-        for front in (from..to).step_by(together) {
-            for (stage, part) in self.pipeline.stages.iter().zip(&parts) {
+        let count = (to - from).cast_unsigned().div_ceil(together);
+        for number in count * go / goes..count * (go + 1) / goes {
+            let front = from + (number * together).cast_signed();
+            for (stage, part) in pipeline.stages.iter().zip(&tile.parts) {
                 let low = (front - stage.lag).max(part.region.low[first]);
                 let high = (front - stage.lag + together.cast_signed()).min(part.region.high[first]);
                 if low < high {
@@ -114,124 +82,15 @@ impl<T: Real> Stream<'_, T> {
             }
         }
     }
-
-    /// Where the versions' planes of `len` values lie.
-    fn versions(&self, len: usize) -> Vec<Ring> {
-        let first = self.engine.edges.first();
-        let [low, high] = self.engine.edges.ends(first);
-        let [below, above] = Side::BOTH.map(|side| self.engine.edges.open(first, side));
-        let ends = [if below { isize::MIN } else { low }, if above { isize::MAX } else { high }];
-        let mut start = Layout::SLACK;
-        let versions = self.pipeline.versions.iter().map(|version| {
-            let ring = Ring { depth: version.depth, reach: version.reach[first], start, len, ends };
-            start += version.planes(first) * len;
-            ring
-        });
-        versions.collect()
-    }
-
-    /// What `stage` does for `tile`.
-    fn part(&self, stage: &Stage, tile: &Span) -> Part {
-        let edges = &self.engine.edges;
-        let first = edges.first();
-        let region = edges.around(&self.layout, tile, &stage.margin);
-        let after = stage.writes.iter().map(|write| {
-            let field = &self.engine.declaration.fields[write.slot];
-            let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
-            let held = held.filter(|_| (first..AXES).any(|axis| edges.held(axis).iter().any(Option::is_some)));
-            let driven = self.engine.added(write.slot, stage.stage).next().is_some();
-            let Some(version) = write.version.map(|version| &self.pipeline.versions[version]) else {
-                return After { driven, held, fill: None, beyond: Vec::new() };
-            };
-            let reach = version.reach[first].cast_signed();
-            let sides = Side::BOTH.into_iter().filter(|&side| !edges.open(first, side));
-            let beyond = sides.flat_map(|side| (0..reach).map(move |cells| edges.image(first, side, field, cells)));
-            let fill = PlaneFill::new(edges, field, &region, &version.reach, Sides::Closed);
-            After { driven, held, fill: Some(fill), beyond: beyond.collect() }
-        });
-        Part { after: after.collect(), region }
-    }
-}
-
-/// One stage of one tile: the same for all planes.
-struct Part {
-    /// What the stage computes, all planes.
-    region: Span,
-    /// Of each field that the stage writes.
-    after: Vec<After>,
-}
-
-/// What is done to each plane of a field once it is computed.
-struct After {
-    /// True if point sources add to it.
-    driven: bool,
-    /// The slot whose values points of a fixed boundary keep.
-    held: Option<usize>,
-    /// Cells beyond sides across the plane's own axes, if it lies in a ring.
-    fill: Option<PlaneFill>,
-    /// Planes beyond a boundary that repeat one: from, to, with opposite sign.
-    beyond: Vec<(isize, isize, bool)>,
 }
 
 /// One tile under way.
 struct Run<'a, 'b, T: Real> {
     stream: &'a Stream<'b, T>,
     first: usize,
-    plane: Plane,
-    tile: Span,
+    tile: &'a Tile,
     rings: &'a mut Rings<T>,
-    /// Where each version's planes lie.
-    versions: Vec<Ring>,
     planes: Planes<T>,
-}
-
-/// Where the planes of one version lie among the rings: some that take turns, then those beyond a boundary at the low end and at
-/// the high one.
-#[derive(Clone, Copy)]
-struct Ring {
-    /// Planes that take turns.
-    depth: usize,
-    /// Planes beyond either end.
-    reach: usize,
-    /// Where the first begins, and values from one to the next.
-    start: usize,
-    len: usize,
-    /// First and last plane of the grid where none is computed beyond them; out of reach elsewhere.
-    ends: [isize; 2],
-}
-
-impl Ring {
-    /// Where plane `index` begins.
-    fn place(&self, index: isize) -> usize {
-        self.place_in_turn(index, self.turn(index))
-    }
-
-    /// Each of the planes `indices`, and where it begins.
-    #[inline]
-    fn places(self, indices: Range<isize>) -> impl Iterator<Item = (isize, usize)> {
-        let mut turn = self.turn(indices.start);
-        indices.map(move |index| {
-            let place = self.place_in_turn(index, turn);
-            turn = if turn + 1 == self.depth { 0 } else { turn + 1 };
-            (index, place)
-        })
-    }
-
-    fn turn(&self, index: isize) -> usize {
-        index.rem_euclid(self.depth.cast_signed()).cast_unsigned()
-    }
-
-    #[inline]
-    fn place_in_turn(&self, index: isize, turn: usize) -> usize {
-        let number = if index < self.ends[0] {
-            self.depth + (self.ends[0] - 1 - index).cast_unsigned()
-        } else if index > self.ends[1] {
-            self.depth + self.reach + (index - self.ends[1] - 1).cast_unsigned()
-        } else {
-            turn
-        };
-        self.start + number * self.len
-    }
 }
 
 impl<T: Real> Run<'_, '_, T> {
@@ -245,9 +104,9 @@ impl<T: Real> Run<'_, '_, T> {
             let around = indices.start - reach..indices.end + reach;
             match read.source {
                 Source::Version(version) => {
-                    for (index, place) in self.versions[version].places(around) {
-                        let address = self.rings.as_ptr().wrapping_offset(place.cast_signed() + self.plane.zero);
-                        self.planes.read(read.slot, index - indices.start, address, self.plane.stride);
+                    for (index, place) in self.tile.versions[version].places(around) {
+                        let address = self.rings.as_ptr().wrapping_offset(place.cast_signed() + self.tile.plane.zero);
+                        self.planes.read(read.slot, index - indices.start, address, self.tile.plane.stride);
                     }
                 }
                 Source::Field(slot) => {
@@ -279,11 +138,12 @@ impl<T: Real> Run<'_, '_, T> {
         unsafe {
             self.stream.engine.program.run(Pass::Stage(stage.stage), &self.planes, &rows, indices.clone().count())
         };
+        let first = self.first;
         for index in indices {
             let span = part.region.with(self.first, index, index + 1);
             for (write, after) in stage.writes.iter().zip(&part.after) {
-                if after.driven {
-                    self.add(stage, write, &span, index);
+                for &(number, cell) in after.driven.iter().filter(|(_, cell)| cell[first] == index) {
+                    self.add(stage, write, number, cell);
                 }
                 if let Some(held) = after.held {
                     self.hold(write, held, &span, index);
@@ -304,8 +164,8 @@ impl<T: Real> Run<'_, '_, T> {
     fn target(&mut self, write: &Write, index: isize) -> (*mut T, [isize; AXES]) {
         match write.version {
             Some(version) => {
-                let at = self.versions[version].place(index).cast_signed() + self.plane.zero;
-                (self.rings.as_mut_ptr().wrapping_offset(at), self.plane.stride)
+                let at = self.tile.versions[version].place(index).cast_signed() + self.tile.plane.zero;
+                (self.rings.as_mut_ptr().wrapping_offset(at), self.tile.plane.stride)
             }
             None => self.field(write.slot, index),
         }
@@ -317,21 +177,17 @@ impl<T: Real> Run<'_, '_, T> {
         (base.spare.wrapping_offset(index * base.stride[self.first]), base.stride)
     }
 
-    /// Adds what point sources give to plane `index`.
+    /// Adds what point source `number` gives to `cell`.
     #[expect(unsafe_code, reason = "a cell is addressed in a ring or in a field")]
-    fn add(&mut self, stage: &Stage, write: &Write, span: &Span, index: isize) {
-        let engine = self.stream.engine;
-        for drive in engine.added(write.slot, stage.stage) {
-            let step = self.stream.from + stage.step as u64;
-            for cell in engine.edges.images(drive.cell, span) {
-                let (address, stride) = self.target(write, index);
-                let at: isize = (self.first + 1..AXES).map(|axis| cell[axis] * stride[axis]).sum();
-                // SAFETY: the cell lies in the region, which ring or field hold, and this thread alone writes it.
-                unsafe {
-                    let value = address.wrapping_offset(at);
-                    *value = *value + T::of(drive.value(step));
-                }
-            }
+    fn add(&mut self, stage: &Stage, write: &Write, number: usize, cell: [isize; AXES]) {
+        let step = self.stream.from + stage.step as u64;
+        let value = T::of(self.stream.engine.drives[number].0.value(step));
+        let (address, stride) = self.target(write, cell[self.first]);
+        let at: isize = (self.first + 1..AXES).map(|axis| cell[axis] * stride[axis]).sum();
+        // SAFETY: the cell lies in the region, which ring or field hold, and this thread alone writes it.
+        unsafe {
+            let there = address.wrapping_offset(at);
+            *there = *there + value;
         }
     }
 
@@ -353,9 +209,9 @@ impl<T: Real> Run<'_, '_, T> {
     /// Copies plane `index` of a version to the planes beyond a boundary that repeat it.
     fn beyond(&mut self, write: &Write, after: &After, index: isize) {
         let Some(version) = write.version else { return };
-        let len = self.plane.len;
+        let len = self.tile.plane.len;
         for &(from, to, negate) in after.beyond.iter().filter(|image| image.0 == index) {
-            let (from, to) = (self.versions[version].place(from), self.versions[version].place(to));
+            let (from, to) = (self.tile.versions[version].place(from), self.tile.versions[version].place(to));
             self.rings.copy_within(from..from + len, to);
             if negate {
                 for value in &mut self.rings[to..to + len] {
@@ -367,12 +223,12 @@ impl<T: Real> Run<'_, '_, T> {
 
     /// Copies the tile's part of plane `index` from its ring to the field `slot`.
     fn copy_out(&mut self, write: &Write, slot: usize, index: isize) {
-        if !(self.tile.low[self.first]..self.tile.high[self.first]).contains(&index) {
+        if !(self.tile.span.low[self.first]..self.tile.span.high[self.first]).contains(&index) {
             return;
         }
         let (from, stride) = self.target(write, index);
         let to = self.field(slot, index);
-        self.copy((from.cast_const(), stride), to, &self.tile.with(self.first, index, index + 1));
+        self.copy((from.cast_const(), stride), to, &self.tile.span.with(self.first, index, index + 1));
     }
 
     #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]

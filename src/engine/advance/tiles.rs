@@ -6,7 +6,7 @@ use ringfort_kernels::Real;
 
 use super::Tiling;
 use super::pipeline::Pipeline;
-use super::stream::Plane;
+use super::tiled::Plane;
 use crate::field::{Layout, Span};
 use crate::grid::AXES;
 
@@ -43,6 +43,13 @@ pub(super) fn tile(span: &Span, tiles: usize, index: usize) -> Span {
 pub(super) fn pieces(span: &Span, count: usize) -> impl Iterator<Item = Span> + use<> {
     let span = *span;
     tile_indices(&span, count).map(move |index| tile(&span, count, index))
+}
+
+/// `span` in `count` pieces along `axis`, one after the other.
+pub(super) fn pieces_along(span: &Span, axis: usize, count: usize) -> impl Iterator<Item = Span> + use<> {
+    let (span, extent) = (*span, span.extent(axis));
+    let at = move |index: usize| span.low[axis] + (extent * index / count).cast_signed();
+    (0..count).map(move |index| span.with(axis, at(index), at(index + 1)))
 }
 
 /// `outer` without `inner`, as disjoint boxes, at most two per axis.

@@ -46,7 +46,7 @@ impl Window {
     /// An empty window of `length_s` seconds.
     #[must_use]
     pub fn new(length_s: f64) -> Self {
-        Self { length_s, samples: VecDeque::with_capacity(SAMPLES) }
+        Self { length_s, samples: VecDeque::with_capacity(SAMPLES + 1) }
     }
 
     /// Takes note that `step` was reached at `now_s`. Samples closer than the window can hold replace each other.
