@@ -10,7 +10,9 @@ use ringfort::job::{Job, Precision};
 use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
-use ringfort_kernels::{Declaration, GrayScott, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater, Wave};
+use ringfort_kernels::{
+    Declaration, GrayScott, Heat, Kernel, KernelError, Maxwell, Real, Role, Setup, ShallowWater, Wave,
+};
 
 use super::jobs;
 use super::reference::{Global, Reference};
@@ -78,6 +80,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         "heat" => Heat.build(&job.setup, reference).unwrap(),
         "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
         "wave" => Wave.build(&job.setup, reference).unwrap(),
+        "maxwell" => Maxwell.build(&job.setup, reference).unwrap(),
         "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
         name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
     }

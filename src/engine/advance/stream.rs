@@ -15,7 +15,7 @@ use super::planes::{PlaneFill, copy_rows};
 use super::program::Pass;
 use super::rows::Planes;
 use super::tiles::widened;
-use crate::field::{Base, Fields, Layout, Span};
+use crate::field::{Base, Fields, Layout, Sign, Span};
 use crate::grid::{AXES, Side};
 use crate::memory::Values;
 
@@ -133,7 +133,7 @@ impl<T: Real> Stream<'_, T> {
         let after = stage.writes.iter().map(|write| {
             let field = &self.engine.declaration.fields[write.slot];
             let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
-            let held = held.filter(|_| (first..AXES).any(|axis| edges.held(axis).iter().any(Option::is_some)));
+            let held = held.filter(|_| (first..AXES).any(|axis| edges.held(axis, field).iter().any(Option::is_some)));
             let driven = self.engine.added(write.slot, stage.stage).next().is_some();
             let Some(version) = write.version.map(|version| &self.pipeline.versions[version]) else {
                 return After { driven, held, fill: None, beyond: Vec::new() };
@@ -160,12 +160,12 @@ struct Part {
 struct After {
     /// True if point sources add to it.
     driven: bool,
-    /// The slot whose values points of a fixed boundary keep.
+    /// The slot whose values points that a boundary holds keep.
     held: Option<usize>,
     /// Cells beyond sides across the plane's own axes, if it lies in a ring.
     fill: Option<PlaneFill>,
-    /// Planes beyond a boundary that repeat one: from, to, with opposite sign.
-    beyond: Vec<(isize, isize, bool)>,
+    /// Planes beyond a boundary that repeat one: from, to, sign.
+    beyond: Vec<(isize, isize, Sign)>,
 }
 
 /// One tile under way.
@@ -299,10 +299,11 @@ impl<T: Real> Run<'_, '_, T> {
         }
     }
 
-    /// Gives points that a fixed boundary holds the value that they had before the first step.
+    /// Gives points that a boundary holds the value that they had before the first step.
     fn hold(&mut self, write: &Write, held: usize, span: &Span, index: isize) {
+        let field = &self.stream.engine.declaration.fields[write.slot];
         for axis in self.first..AXES {
-            for at in self.stream.engine.edges.held(axis).into_iter().flatten() {
+            for at in self.stream.engine.edges.held(axis, field).into_iter().flatten() {
                 if !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
@@ -318,13 +319,13 @@ impl<T: Real> Run<'_, '_, T> {
     fn beyond(&mut self, write: &Write, after: &After, index: isize) {
         let Some(version) = write.version else { return };
         let len = self.plane.len;
-        for &(from, to, negate) in after.beyond.iter().filter(|image| image.0 == index) {
+        for &(from, to, sign) in after.beyond.iter().filter(|image| image.0 == index) {
             let (from, to) = (self.place(version, from), self.place(version, to));
             self.rings.copy_within(from..from + len, to);
-            if negate {
-                for value in &mut self.rings[to..to + len] {
-                    *value = -*value;
-                }
+            match sign {
+                Sign::Same => {}
+                Sign::Opposite => self.rings[to..to + len].iter_mut().for_each(|value| *value = -*value),
+                Sign::Zero => self.rings[to..to + len].fill(T::default()),
             }
         }
     }
@@ -342,6 +343,6 @@ impl<T: Real> Run<'_, '_, T> {
     #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
     fn copy(&self, from: (*const T, [isize; AXES]), to: (*mut T, [isize; AXES]), span: &Span) {
         // SAFETY: rings and fields hold the span; the target is this thread's own ring or the tile's box of a second level.
-        unsafe { copy_rows(from, to, (self.first, span), false) };
+        unsafe { copy_rows(from, to, (self.first, span), Sign::Same) };
     }
 }
