@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ringfort_kernels::{Declaration, FAR, KernelError, Real, Setup, Value};
 
-use crate::grid::{AXES, Grid, Region, Units};
+use crate::grid::{AXES, Boundary, Grid, Region, Units};
 
 mod axes;
 mod document;
@@ -374,6 +374,7 @@ fn setup(grid: &Grid, time: &Time, parameters: BTreeMap<String, Value>, sources:
         parameters,
         given: sources.iter().map(fields::given).collect(),
         degrees: grid.units == Units::Degrees,
+        beyond: grid.own(&grid.boundary).iter().map(|sides| sides.map(Boundary::beyond)).collect(),
         speed: time.speed_max,
     }
 }

@@ -7,7 +7,7 @@ mod common;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use common::jobs::{BEYOND, LIBRARY, Variant, particular, text, variants};
+use common::jobs::{LIBRARY, Variant, particular, text, variants};
 use common::layouts::{Bits, Case, Layout, all_parts};
 use ringfort::advance::library::Precise;
 use ringfort::datacenter::compute::{Computed, Task, Threads};
@@ -149,9 +149,10 @@ fn blocks_from_bytes_have_the_bits_of_the_reference() {
     for points in [&[40][..], &[13], &[11, 14], &[6, 25], &[5, 7, 13], &[4, 6, 9]] {
         for variant in variants().into_iter().chain(particular(points.len())) {
             for _ in 0..2 {
+                let some = variant.beyond();
                 let beyond: Vec<&str> = points
                     .iter()
-                    .map(|_| BEYOND[usize::try_from(rng.below(2 * BEYOND.len() as u64)).unwrap() % BEYOND.len()])
+                    .map(|_| some[usize::try_from(rng.below(2 * some.len() as u64)).unwrap() % some.len()])
                     .collect();
                 let more = cuts(points, &beyond, variant, &mut rng);
                 (0..13).for_each(|count| runs[count] += more[count]);

@@ -53,9 +53,10 @@ fn copy(from: &Path, to: &Path) {
 
 /// N ranks to step N, M ranks to step N + M, a third number of ranks to the end: for all N and M up to 8.
 fn chains<T: Bits>(variant: Variant, precision: &str) {
-    // Seven or five parts of the slow axis are each as deep as water reaches, and waves.
-    let points = if matches!(variant, Variant::Water { .. } | Variant::Wave { .. }) { [35, 12] } else { [21, 12] };
-    let mut job = text(&points, &["[\"fixed\", \"open\"]", "\"periodic\""], variant, precision, LAST);
+    // Seven or five parts of the slow axis are each as deep as a kernel reaches.
+    let points = if variant.radius(false) > 1 { [35, 12] } else { [21, 12] };
+    let first = if variant.staggered() { "\"wall\"" } else { "[\"fixed\", \"open\"]" };
+    let mut job = text(&points, &[first, "\"periodic\""], variant, precision, LAST);
     // Slow enough for the relay, whose bound falls as it grows.
     job = job.replace("dt = 0.1", "dt = 0.03");
     job += "[checkpoint]\nevery = \"3 steps\"\nkeep = 2\n";
@@ -108,6 +109,11 @@ fn gray_scott_on_all_pairs_of_rank_counts() {
 fn wave_on_all_pairs_of_rank_counts() {
     let wave = Variant::Wave { order: 4, varying: true, before: false, sponge: true, even: false };
     chains::<f64>(wave, "f64");
+}
+
+#[test]
+fn maxwell_on_all_pairs_of_rank_counts() {
+    chains::<f64>(Variant::Maxwell { varying: [true, false, true], lossy: true }, "f64");
 }
 
 #[test]

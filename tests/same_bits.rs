@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, Variant, text, variants, waters, waves};
+use common::jobs::{self, BEYOND, PERIODIC_OR_WALL, Variant, maxwells, text, variants, waters, waves};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -222,10 +222,50 @@ fn wave() {
     three.print("waves on three axes, all choices of boundaries", 2_000);
 }
 
-/// Every choice of what lies beyond each of `axes` axes.
-fn choices(axes: usize) -> impl Iterator<Item = Vec<&'static str>> {
-    let axis = |at: usize, turn: usize| BEYOND[turn / BEYOND.len().pow(at as u32) % BEYOND.len()];
-    (0..BEYOND.len().pow(axes as u32)).map(move |turn| (0..axes).map(|at| axis(at, turn)).collect())
+/// Every choice of which of `some` lies beyond each of `axes` axes.
+fn choices(some: &'static [&'static str], axes: usize) -> impl Iterator<Item = Vec<&'static str>> {
+    let axis = |at: usize, turn: usize| some[turn / some.len().pow(at as u32) % some.len()];
+    (0..some.len().pow(axes as u32)).map(move |turn| (0..axes).map(|at| axis(at, turn)).collect())
+}
+
+/// Staggered fields on grids of such sizes, in all of `variants`: between walls and around, on all cuts into at most 4 parts.
+fn staggered(variants: &[Variant], sizes: &[&[usize]]) -> Tally {
+    let mut tally = Tally::default();
+    for (at, &variant) in variants.iter().enumerate() {
+        for (turn, beyond) in choices(&PERIODIC_OR_WALL, sizes[0].len()).enumerate() {
+            let points = sizes[(at + turn) % sizes.len()];
+            let cuts = all_parts(points.len(), 4);
+            tally.some((points, &beyond), (variant, (at + turn) % 2 == 0), &cuts, &[1 + (at + 2 * turn) % 5]);
+        }
+    }
+    tally
+}
+
+#[test]
+fn maxwell() {
+    let all = maxwells();
+    staggered(&all, &[&[1], &[2], &[5], &[17], &[34]]).print("maxwell on one axis", 40);
+    staggered(&all, &[&[1, 5], &[9, 20], &[25, 18]]).print("maxwell on two axes", 100);
+    staggered(&all[..5], &[&[13, 3, 17], &[5, 12, 4]]).print("maxwell on three axes", 100);
+    rows_of(&[all[1], all[9]]);
+}
+
+/// Rows of staggered fields, of lengths around those of vectors, with every instruction set and several threads.
+fn rows_of(variants: &[Variant]) {
+    for &variant in variants {
+        for points in [2, 7, 8, 9, 15, 16, 17, 33] {
+            let beyond = [PERIODIC_OR_WALL[1], PERIODIC_OR_WALL[points % 2]];
+            let wide = Case::<f64>::new(&text(&[6, points], &beyond, variant, "f64", 2));
+            let narrow = Case::<f32>::new(&text(&[6, points], &beyond, variant, "f32", 2));
+            for simd in instruction_sets() {
+                for threads in [1, 3] {
+                    let layout = Layout { threads, simd, steps_per_exchange: 2, ..Layout::alone(2) };
+                    wide.check(&layout);
+                    narrow.check(&layout);
+                }
+            }
+        }
+    }
 }
 
 /// Every choice of boundaries, each alone and on `cuts` cuts; cuts, sizes, precisions and depths take turns. `variant` gives the
@@ -235,7 +275,7 @@ fn every_choice(sizes: &[&[usize]], cuts: usize, variant: impl Fn(usize, usize) 
     let axes = sizes[0].len();
     let all = all_parts(axes, 8);
     let mut others = all[1..].iter().cycle();
-    for (turn, beyond) in choices(axes).enumerate() {
+    for (turn, beyond) in choices(&BEYOND, axes).enumerate() {
         let some: Vec<_> = all[..1].iter().chain(others.by_ref().take(cuts)).cloned().collect();
         let digits: usize = (0..axes).map(|at| turn / 10_usize.pow(at as u32) % 10).sum();
         let variant = variant(turn, digits);

@@ -48,7 +48,8 @@ every = "5 steps"
 
 /// The job of `variant` with reduces: `A` and `D` are two fields that change, or not, `C` a coefficient.
 fn job(points: &[usize], variant: Variant, precision: &str) -> String {
-    let beyond = &["[\"fixed\", \"open\"]", "\"periodic\"", "\"wall\""][..points.len()];
+    let first = if variant.staggered() { "\"wall\"" } else { "[\"fixed\", \"open\"]" };
+    let beyond = &[first, "\"periodic\"", "\"wall\""][..points.len()];
     let [a, c, d] = match variant {
         Variant::Heat { .. } => ["temperature", "diffusivity", "temperature"],
         // A derived field.
@@ -56,6 +57,7 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::Water { .. } => ["depth", "bed", "surface"],
         Variant::Wave { .. } => ["pressure", "speed", "pressure"],
         Variant::GrayScott => ["u", "v", "u"],
+        Variant::Maxwell { .. } => ["e_z", "permittivity", "h_y"],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =
@@ -166,6 +168,7 @@ fn every_layout_writes_what_the_reference_says() {
         check::<f32>(&[17, 13], HEAT, 8),
         check::<f64>(&[9, 7, 11], HEAT, 8),
         check::<f32>(&[7, 9, 11], RELAY, 6),
+        check::<f64>(&[13, 17], Variant::Maxwell { varying: [true, false, false], lossy: true }, 4),
         // More cells in a row than are worked on at once.
         check::<f64>(&[3, 1100], RELAY, 3),
     ];

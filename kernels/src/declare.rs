@@ -146,7 +146,8 @@ pub struct Field {
     pub mirror: [Mirror; 4],
     /// For scratch fields: the component whose value it takes at points that a fixed boundary holds.
     pub stands_for: Option<usize>,
-    /// Axes along which its points lie half a cell beyond the cell centres.
+    /// Axes along which its points lie half a cell beyond the cell centres. Of such a component the last point along a walled
+    /// axis lies on the wall or beyond it: see [`Field::rests`].
     pub half: [bool; 4],
     /// For coefficients that no job gives: on grids in degrees the value is this function of latitude and spacing along it,
     /// both in degrees; on grids in metres the field is absent.
@@ -236,9 +237,36 @@ impl Field {
 
     /// The same, mirrored with opposite sign by walls across `axis`.
     #[must_use]
-    pub fn odd_across(mut self, axis: usize) -> Self {
-        self.mirror[axis] = Mirror::Odd;
+    pub fn odd_across(self, axis: usize) -> Self {
+        self.mirrored(axis, Mirror::Odd)
+    }
+
+    /// The same, mirrored as `mirror` says by walls across `axis`.
+    #[must_use]
+    pub fn mirrored(mut self, axis: usize, mirror: Mirror) -> Self {
+        self.mirror[axis] = mirror;
         self
+    }
+
+    /// The same, with points half a cell beyond the centres along `axis`.
+    #[must_use]
+    pub fn half_along(mut self, axis: usize) -> Self {
+        self.half[axis] = true;
+        self
+    }
+
+    /// Ends of the grid, low and high, at which a wall across `axis` holds the component at 0: both where it is odd about the
+    /// last point. Of points half a cell beyond the centres the last one lies on a wall half a cell outside, where it is odd,
+    /// or beyond a wall at the last centre, where it stands for nothing.
+    #[must_use]
+    pub fn rests(&self, axis: usize) -> [bool; 2] {
+        if self.role != Role::Component {
+            return [false; 2];
+        }
+        [
+            !self.half[axis] && self.mirror[axis] == Mirror::OddAtPoint,
+            self.half[axis] || self.mirror[axis] == Mirror::OddAtPoint,
+        ]
     }
 }
 
@@ -262,16 +290,42 @@ pub enum Role {
     Derived,
 }
 
-/// How a wall half a cell outside the last point mirrors a field.
+/// What lies beyond one side of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beyond {
+    /// The other end of the axis.
+    Periodic,
+    /// A mirror.
+    Wall,
+    /// Nothing: the last point keeps its initial value.
+    Fixed,
+    /// The same value as at the last point.
+    Open,
+}
+
+impl Beyond {
+    /// Its word in the job file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Periodic => "periodic",
+            Self::Wall => "wall",
+            Self::Fixed => "fixed",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// How a wall mirrors a field: half a cell outside the last cell centre, or at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mirror {
     /// Same value beyond the wall.
     Even,
     /// Same value with opposite sign beyond the wall.
     Odd,
-    /// Even, about the last point itself instead of the wall.
+    /// Even, about a wall at the last cell centre.
     EvenAtPoint,
-    /// Odd, about the last point itself, which is zero.
+    /// Odd, about a wall at the last cell centre, where the field is zero.
     OddAtPoint,
 }
 
@@ -301,6 +355,8 @@ pub struct Setup {
     pub given: Vec<Given>,
     /// True if the axes are latitude and longitude in degrees.
     pub degrees: bool,
+    /// What lies beyond the low and the high side of each axis, slowest first.
+    pub beyond: Vec<[Beyond; 2]>,
     /// Largest speed that the job expects, in m/s; 0 where it does not say. A rate that depends on the state counts at least
     /// this speed everywhere.
     pub speed: f64,
@@ -317,6 +373,23 @@ impl Setup {
         match self.parameters.get(name) {
             Some(Value::Number(value)) => *value,
             other => panic!("kernel asks for number parameter {name}, declared is {other:?}"),
+        }
+    }
+
+    /// Checks that each side is one of `known`; `remedy` says what to do instead.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] that names the first other side.
+    pub fn sides(&self, known: &[Beyond], remedy: &str) -> Result<(), KernelError> {
+        match self.beyond.iter().flatten().find(|side| !known.contains(side)) {
+            None => Ok(()),
+            Some(other) => {
+                let words: Vec<String> = known.iter().map(|side| format!("\"{}\"", side.word())).collect();
+                let problem =
+                    format!("the kernel has no \"{}\" sides; use {}; {remedy}", other.word(), words.join(" or "));
+                Err(KernelError { key: "boundary".into(), problem })
+            }
         }
     }
 

@@ -253,6 +253,11 @@ impl<T: Real> Engine<T> {
         self.declaration.of_role(role).map(|(slot, _)| slot).filter(|&slot| fields.is_full(slot)).collect()
     }
 
+    /// Gives components the value 0 at the own points where walls hold them: part of every start.
+    pub fn rest(&self, fields: &mut Fields<T>) {
+        self.edges.rest(fields, &self.declaration);
+    }
+
     /// Runs a pass that is not a stage on the own cells.
     pub fn once(&self, fields: &mut Fields<T>, pass: Pass) {
         let own = fields.layout().own();

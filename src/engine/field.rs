@@ -12,6 +12,17 @@ use crate::memory::{Values, held};
 /// the first row and after the last, so that whole vectors may be computed at both ends of a row.
 const LINE: usize = 16;
 
+/// What a copy of values does with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Keeps them.
+    Same,
+    /// Gives them the opposite sign.
+    Opposite,
+    /// Puts zeros in their place.
+    Zero,
+}
+
 /// A box of cells relative to a block's first cell; halo cells below it have negative indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
@@ -342,12 +353,12 @@ impl<T: Real> Fields<T> {
     }
 
     /// Copies the plane `from` of `slot` to the plane `to` along `axis`, for the cells of `across` (whose bounds along
-    /// `axis` do not matter), with opposite sign if `negate`.
+    /// `axis` do not matter), as `sign` says.
     ///
     /// # Panics
     ///
     /// If a plane leaves the layout.
-    pub fn copy_plane(&mut self, slot: usize, axis: usize, from: isize, to: isize, across: &Span, negate: bool) {
+    pub fn copy_plane(&mut self, slot: usize, axis: usize, from: isize, to: isize, across: &Span, sign: Sign) {
         let target = across.with(axis, to, to + 1);
         let source = across.with(axis, from, from + 1);
         assert!(self.layout.all().holds(&target) && self.layout.all().holds(&source), "plane leaves the block");
@@ -357,12 +368,10 @@ impl<T: Real> Fields<T> {
         target.each_row(|cell| {
             let at = self.layout.at(cell);
             let (to, from) = (at.cast_unsigned(), (at + shift).cast_unsigned());
-            if negate {
-                for x in 0..width {
-                    now[to + x] = -now[from + x];
-                }
-            } else {
-                now.copy_within(from..from + width, to);
+            match sign {
+                Sign::Same => now.copy_within(from..from + width, to),
+                Sign::Opposite => (0..width).for_each(|x| now[to + x] = -now[from + x]),
+                Sign::Zero => now[to..to + width].fill(T::default()),
             }
         });
     }

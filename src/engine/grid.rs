@@ -3,6 +3,8 @@
 //! Everything inside has four axes, slowest first; a grid of fewer axes has leading axes of one point. So loops are
 //! uniform, and the fastest axis is always the last. [`Grid::axes`] says how many the job has.
 
+use ringfort_kernels::Beyond;
+
 /// Number of axes that arrays and loops have.
 pub const AXES: usize = 4;
 
@@ -37,12 +39,25 @@ impl Side {
 pub enum Boundary {
     /// The other end of the axis.
     Periodic,
-    /// A mirror, half a cell outside the last point.
+    /// A mirror, half a cell outside the last point, or at it where the kernel says so.
     Wall,
     /// Nothing: the last point keeps its initial value.
     Fixed,
     /// The same value as at the last point.
     Open,
+}
+
+impl Boundary {
+    /// The same, as kernels know it.
+    #[must_use]
+    pub fn beyond(self) -> Beyond {
+        match self {
+            Self::Periodic => Beyond::Periodic,
+            Self::Wall => Beyond::Wall,
+            Self::Fixed => Beyond::Fixed,
+            Self::Open => Beyond::Open,
+        }
+    }
 }
 
 /// Unit of the coordinates.

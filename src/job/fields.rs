@@ -165,8 +165,11 @@ impl Reader<'_> {
                 ("field", table.field.is_some(), "a checkpoint"),
             ],
         )?;
-        let parsed = Formula::parse(text, self.grid, field.least).map(Source::Formula);
-        parsed.map_err(|error| self.document.wrong_formula(&path, text, error))
+        let first = self.grid.first();
+        let half = std::array::from_fn(|axis| axis >= first && field.half[axis - first]);
+        let parsed = Formula::parse(text, self.grid, field.least);
+        let parsed = parsed.map_err(|error| self.document.wrong_formula(&path, text, error))?;
+        Ok(Source::Formula(parsed.at(half)))
     }
 
     fn file(&self, field: &Field, table: &schema::FieldTable, file: &str) -> Result<Source, JobError> {

@@ -30,6 +30,8 @@ pub struct Formula {
     /// Axis of each variable of the expression.
     variables: Vec<usize>,
     least: f64,
+    /// Axes along which the points lie half a cell beyond the cell centres.
+    half: [bool; AXES],
 }
 
 /// Functions of one value, by name.
@@ -62,7 +64,14 @@ impl Formula {
             .map_err(|error| FormulaError { at: 0..text.len(), problem: error.msg().to_owned() })?;
         let axis = |name: &String| names.iter().position(|known| known == name).map(|at| grid.first() + at);
         let variables = expression.var_names().iter().filter_map(axis).collect();
-        Ok(Self { text: text.to_owned(), expression: Box::new(expression), variables, least })
+        let half = [false; AXES];
+        Ok(Self { text: text.to_owned(), expression: Box::new(expression), variables, least, half })
+    }
+
+    /// The same, for points half a cell beyond the cell centres along the axes that `half` names.
+    #[must_use]
+    pub(super) fn at(self, half: [bool; AXES]) -> Self {
+        Self { half, ..self }
     }
 
     /// Names of the coordinates of `grid`, slowest axis first.
@@ -85,15 +94,19 @@ impl Formula {
         self.expression.eval(&values[..self.variables.len()]).unwrap_or(f64::NAN)
     }
 
+    fn coordinate(&self, grid: &Grid, axis: usize, index: usize) -> f64 {
+        grid.coordinate_of(axis, self.half[axis], index)
+    }
+
     /// Values at the cells of `region`, each evaluated in `f64` and rounded once.
     pub(super) fn fill<T: Real>(&self, grid: &Grid, region: &Region, out: &mut [T]) -> Result<(), InputError> {
         let width = region.extent[AXES - 1].max(1);
         for (row, cells) in region.rows().zip(out.chunks_exact_mut(width)) {
             let mut cell = [row[0], row[1], row[2], 0];
-            let mut at: [f64; AXES] = std::array::from_fn(|axis| grid.coordinate(axis, cell[axis]));
+            let mut at: [f64; AXES] = std::array::from_fn(|axis| self.coordinate(grid, axis, cell[axis]));
             for (offset, out) in cells.iter_mut().enumerate() {
                 cell[AXES - 1] = region.start[AXES - 1] + offset;
-                at[AXES - 1] = grid.coordinate(AXES - 1, cell[AXES - 1]);
+                at[AXES - 1] = self.coordinate(grid, AXES - 1, cell[AXES - 1]);
                 let value = self.value(&at);
                 *out = T::of(value);
                 if !out.finite() || value < self.least {

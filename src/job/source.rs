@@ -3,7 +3,7 @@
 //! Input: place, field, wavelet, frequency, amplitude. Output: a [`PointSource`] at the nearest point.
 
 use ringfort_engine::source::PointSource;
-use ringfort_kernels::Declaration;
+use ringfort_kernels::{Declaration, Field};
 
 use super::document::Document;
 use super::error::JobError;
@@ -43,8 +43,8 @@ pub(super) fn sources(
             }
             cell[axis] = index;
         }
-        if held(grid, cell) {
-            let problem = "the nearest point is held by a fixed boundary; move the source inwards";
+        if held(grid, cell, &declaration.fields[slot]) {
+            let problem = "the nearest point is held by the boundary (fixed, or a wall that holds it at 0); move the source inwards";
             return Err(document.wrong(&path("at"), problem));
         }
         if !WAVELETS.contains(&given.wavelet.as_str()) {
@@ -65,7 +65,7 @@ pub(super) fn sources(
 
 /// Slot of the component called `name`, and the order of its equation in time.
 fn field(document: &Document, path: &[&str], name: &str, declaration: &Declaration) -> Result<(usize, u8), JobError> {
-    let takes = |(slot, field): (usize, &ringfort_kernels::Field)| Some((slot, field.name, field.source?));
+    let takes = |(slot, field): (usize, &Field)| Some((slot, field.name, field.source?));
     let takes: Vec<_> = declaration.fields.iter().enumerate().filter_map(takes).collect();
     if takes.is_empty() {
         let problem = format!("the kernel {} takes no point source; remove [[source]]", declaration.name);
@@ -78,11 +78,16 @@ fn field(document: &Document, path: &[&str], name: &str, declaration: &Declarati
     })
 }
 
-/// True if a fixed boundary of `grid` holds `cell`.
-fn held(grid: &Grid, cell: Extents) -> bool {
+/// True if a boundary of `grid` holds `field` at `cell`.
+fn held(grid: &Grid, cell: Extents, field: &Field) -> bool {
     (grid.first()..AXES).any(|axis| {
-        let [low, high] = grid.boundary[axis];
-        (low == Boundary::Fixed && cell[axis] == 0) || (high == Boundary::Fixed && cell[axis] + 1 == grid.points[axis])
+        let rests = field.rests(axis - grid.first());
+        let holds = |side: usize| match grid.boundary[axis][side] {
+            Boundary::Fixed => true,
+            Boundary::Wall => rests[side],
+            Boundary::Periodic | Boundary::Open => false,
+        };
+        (holds(0) && cell[axis] == 0) || (holds(1) && cell[axis] + 1 == grid.points[axis])
     })
 }
 
@@ -170,7 +175,7 @@ amplitude = 3.0
             ("amplitude = 3.0", "amplitude = 3.0\ndelay = 1.0", "unknown key `delay` in [source]"),
             ("at = [1.1, 5.0]", "at = [1.1]", "source.0.at"),
             ("at = [1.1, 5.0]", "at = [2.6, 5.0]", "source.0.at.0: y = 2.6 lies outside the grid"),
-            ("at = [1.1, 5.0]", "at = [0.1, 5.0]", "source.0.at: the nearest point is held by a fixed boundary"),
+            ("at = [1.1, 5.0]", "at = [0.1, 5.0]", "source.0.at: the nearest point is held by the boundary"),
         ] {
             assert!(JOB.contains(from), "{from}");
             let error = read(&JOB.replace(from, to), &[]).unwrap_err().to_string();

@@ -71,6 +71,7 @@ pub fn load_start<T: Precise>(
         engine.fill_boundary(fields, &slots);
         engine.once(fields, Pass::Start);
     }
+    engine.rest(fields);
     Ok(())
 }
 

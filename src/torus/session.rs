@@ -129,6 +129,9 @@ impl<T: Precise> Session<T> {
                 engine.once(&mut fields, Pass::Start);
             }
         }
+        if fresh {
+            engine.rest(&mut fields);
+        }
         let components = engine.full_slots(&fields, Role::Component);
         let halo = Halo::new(peers, place, fields.layout().halo, &components, T::BYTES);
         let mut session = Self { engine, fields, grid, cuts, part, dt, courant, halo, waits: Waits::default() };

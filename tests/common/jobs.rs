@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, SHALLOW_WATER, WAVE};
+use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, MAXWELL, SHALLOW_WATER, WAVE};
 use ringfort::job::Job;
 
 use super::relay::Relay;
@@ -11,7 +11,8 @@ static RELAY: &dyn AnyKernel = &Relay { steady: false };
 static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
 
 /// The kernels that tests run.
-pub static LIBRARY: Library = Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
+pub static LIBRARY: Library =
+    Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL, &RELAY, &STEADY_RELAY]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -35,6 +36,9 @@ pub const BEYOND: [&str; 10] = [
     "[\"open\", \"wall\"]",
 ];
 
+/// The same for kernels whose fields are staggered.
+pub const PERIODIC_OR_WALL: [&str; 2] = [BEYOND[0], BEYOND[1]];
+
 /// Kernels with the ways to give their fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -49,6 +53,18 @@ pub enum Variant {
     /// On one to three axes only. Speed varies or is one number; the level before is given or not; sponge or not; spacing is the
     /// same along all axes or not.
     Wave { order: usize, varying: bool, before: bool, sponge: bool, even: bool },
+    /// On one to three axes only. Permittivity, permeability and conductivity vary or are numbers; something conducts or not.
+    Maxwell { varying: [bool; 3], lossy: bool },
+}
+
+/// All ways to give the fields of `maxwell`.
+pub fn maxwells() -> Vec<Variant> {
+    let numbers = [false, true].map(|lossy| Variant::Maxwell { varying: [false; 3], lossy });
+    let some = [[true, false, false], [false, true, false], [true, true, false]];
+    let some = some.into_iter().flat_map(|varying| [false, true].map(|lossy| Variant::Maxwell { varying, lossy }));
+    let conducting =
+        [[false, false, true], [true, true, true]].map(|varying| Variant::Maxwell { varying, lossy: true });
+    numbers.into_iter().chain(some).chain(conducting).collect()
 }
 
 /// All orders of `wave` with each way to give its fields, in turn.
@@ -70,9 +86,9 @@ pub fn waters() -> Vec<Variant> {
 /// All variants of the kernels that run on `axes` axes but not on any number.
 pub fn particular(axes: usize) -> Vec<Variant> {
     match axes {
-        1 => waves().into_iter().step_by(5).collect(),
-        2 => [waters(), vec![Variant::GrayScott], waves().into_iter().step_by(7).collect()].concat(),
-        3 => [vec![Variant::GrayScott], waves().into_iter().step_by(11).collect()].concat(),
+        1 => [waves().into_iter().step_by(5).collect(), vec![maxwells()[1]]].concat(),
+        2 => [waters(), vec![Variant::GrayScott, maxwells()[5]], waves().into_iter().step_by(7).collect()].concat(),
+        3 => [vec![Variant::GrayScott, maxwells()[9]], waves().into_iter().step_by(11).collect()].concat(),
         _ => Vec::new(),
     }
 }
@@ -99,7 +115,18 @@ impl Variant {
             Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott => 1,
             Variant::Water { .. } => 4,
             Variant::Wave { order, .. } => order / 2,
+            Variant::Maxwell { .. } => 2,
         }
+    }
+
+    /// True if its fields are staggered.
+    pub fn staggered(self) -> bool {
+        matches!(self, Variant::Maxwell { .. })
+    }
+
+    /// What may lie beyond an axis.
+    pub fn beyond(self) -> &'static [&'static str] {
+        if self.staggered() { &PERIODIC_OR_WALL } else { &BEYOND }
     }
 
     fn spacing(self) -> [f64; 4] {
@@ -119,6 +146,7 @@ impl Variant {
                 let sponge = if sponge { "absorb = { width = 3, strength = 0.4 }\n" } else { "" };
                 format!("order = {order}\n{sponge}")
             }
+            Variant::Maxwell { .. } => "light_speed = 1.2\n".into(),
             Variant::Heat { .. } | Variant::Relay { .. } => String::new(),
         }
     }
@@ -168,6 +196,25 @@ impl Variant {
                     if before { format!("pressure_before = {}\n", wave(0.1, 1.0, 0.5)) } else { String::new() };
                 ("wave", format!("pressure = {}\n{before}speed = {speed}\n", wave(0.1, 1.0, 0.2)))
             }
+            Variant::Maxwell { varying, lossy } => {
+                let given = |varying: bool, number: &str, base: f64, size: f64, shift: f64| {
+                    if varying { wave(base, size, shift) } else { number.into() }
+                };
+                let mut text = format!("permittivity = {}\n", given(varying[0], "1.5", 1.8, 0.6, 0.3));
+                text += &format!("permeability = {}\n", given(varying[1], "1.1", 1.4, 0.3, 0.7));
+                if lossy {
+                    text += &format!("conductivity = {}\n", given(varying[2], "0.4", 0.5, 0.4, 1.1));
+                }
+                let components = match axes {
+                    1 => &["e_z", "h_y"][..],
+                    2 => &["e_z", "h_x", "h_y"],
+                    _ => &["e_x", "e_y", "e_z", "h_x", "h_y", "h_z"],
+                };
+                for (name, shift) in components.iter().zip([0.2, 1.7, 0.9, 2.6, 0.4, 1.2]) {
+                    text += &format!("{name} = {}\n", wave(0.1, 1.0, shift));
+                }
+                ("maxwell", text)
+            }
             // Some of v is below what becomes zero, some above.
             Variant::GrayScott => {
                 let v = format!("step(sin({phase}) - 0.5)*(0.3 + 0.2*sin({phase})) + 2e-30*abs(cos({phase}))");
@@ -192,21 +239,25 @@ pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str
     )
 }
 
-/// Point sources in the middle and at both ends of the grid, where no fixed boundary holds the value.
+/// Point sources in the middle and at both ends of the grid, where no boundary holds the value.
 fn sources(points: &[usize], beyond: &[&str], variant: Variant) -> String {
     let field = match variant {
         Variant::Heat { varying: true, .. } => "temperature",
         Variant::GrayScott => "u",
         Variant::Wave { before: true, .. } => "pressure",
         Variant::Relay { varying: true, .. } => "flux",
-        Variant::Heat { .. } | Variant::Wave { .. } | Variant::Relay { .. } | Variant::Water { .. } => {
-            return String::new();
-        }
+        Variant::Maxwell { lossy: true, .. } => "e_z",
+        Variant::Heat { .. }
+        | Variant::Wave { .. }
+        | Variant::Relay { .. }
+        | Variant::Water { .. }
+        | Variant::Maxwell { .. } => return String::new(),
     };
     let spacing = &variant.spacing()[4 - points.len()..];
     let inner = |number: usize, cell: usize| (1..points[number] - 1).contains(&cell);
     let free = |cells: &Vec<usize>| {
-        (0..cells.len()).all(|number| !beyond[number].contains("fixed") || inner(number, cells[number]))
+        let held = |word: &str| word.contains("fixed") || (variant.staggered() && word.contains("wall"));
+        (0..cells.len()).all(|number| !held(beyond[number]) || inner(number, cells[number]))
     };
     let cells = [
         points.iter().map(|&count| count / 2).collect::<Vec<_>>(),

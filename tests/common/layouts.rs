@@ -11,7 +11,9 @@ use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::peers::Peers;
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
-use ringfort_kernels::{Declaration, GrayScott, Heat, Kernel, KernelError, Real, Role, Setup, ShallowWater, Wave};
+use ringfort_kernels::{
+    Declaration, GrayScott, Heat, Kernel, KernelError, Maxwell, Real, Role, Setup, ShallowWater, Wave,
+};
 
 use super::jobs;
 use super::reference::{Global, Reference};
@@ -79,6 +81,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         "heat" => Heat.build(&job.setup, reference).unwrap(),
         "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
         "wave" => Wave.build(&job.setup, reference).unwrap(),
+        "maxwell" => Maxwell.build(&job.setup, reference).unwrap(),
         "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
         name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
     }

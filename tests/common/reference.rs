@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use ringfort::grid::{AXES, Boundary, Extents, Grid};
 use ringfort::source::Drive;
-use ringfort_kernels::{Build, Cell, Declaration, Given, Mirror, Near, Real, Role, Stencil};
+use ringfort_kernels::{Build, Cell, Declaration, Field, Given, Mirror, Near, Real, Role, Stencil};
 
 /// All fields of the grid, by slot.
 pub type Global<T> = Vec<Vec<T>>;
@@ -47,6 +47,7 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
     if start || job.declaration.of_role(Role::Component).any(|(slot, _)| job.given[slot] == Given::Absent) {
         sweep(&mut job, |cell| stencil.start::<T>(cell));
     }
+    rest(&mut job);
     let mut states = vec![with_derived(stencil, &job)];
     let last: Vec<Option<usize>> = (0..job.fields.len())
         .map(|slot| {
@@ -113,7 +114,27 @@ fn writes<const D: usize, T: Real>(job: &Reference<'_, T>, point: impl Fn(&mut O
     one.writes.into_inner().into_iter().map(|(slot, _)| slot).collect()
 }
 
-/// Gives points that a fixed boundary holds their value back.
+/// Gives components the value 0 at points where walls hold them.
+fn rest<T: Real>(job: &mut Reference<'_, T>) {
+    let region = job.grid.region();
+    for (slot, field) in job.declaration.of_role(Role::Component) {
+        for cell in cells(job.grid).filter(|cell| rests(job.grid, field, cell)) {
+            job.fields[slot][region.offset(cell)] = T::default();
+        }
+    }
+}
+
+/// True if a wall holds the component `field` at `cell`: where it is odd about a wall through that point, or where half a
+/// cell beyond the last point is on a wall or behind it.
+fn rests(grid: &Grid, field: &Field, cell: &Extents) -> bool {
+    (grid.first()..AXES).enumerate().any(|(own, axis)| {
+        let [low, high] = grid.boundary[axis].map(|side| side == Boundary::Wall);
+        let (first, last) = (low && cell[axis] == 0, high && cell[axis] + 1 == grid.points[axis]);
+        if field.half[own] { last } else { field.mirror[own] == Mirror::OddAtPoint && (first || last) }
+    })
+}
+
+/// Gives points that a boundary holds their value back.
 fn hold<T: Real>(job: &mut Reference<'_, T>, before: &Global<T>, written: &[usize]) {
     let grid = job.grid;
     let region = grid.region();
@@ -124,9 +145,12 @@ fn hold<T: Real>(job: &mut Reference<'_, T>, before: &Global<T>, written: &[usiz
                 || (high == Boundary::Fixed && cell[axis] + 1 == grid.points[axis])
         })
     };
-    for cell in cells(grid).filter(held) {
+    for cell in cells(grid) {
         for &slot in written {
             let field = &job.declaration.fields[slot];
+            if !held(&cell) && !(field.role == Role::Component && rests(grid, field, &cell)) {
+                continue;
+            }
             let from = if field.role == Role::Component { Some(slot) } else { field.stands_for };
             if let Some(from) = from {
                 job.fields[slot][region.offset(cell)] = before[from][region.offset(cell)];
@@ -148,16 +172,21 @@ impl<T: Real, const D: usize> Near<T, D> for One<'_, T, D> {
     fn at(&self, slot: usize, offset: [isize; D]) -> T {
         let grid = self.job.grid;
         let mut place = self.cell;
-        let mut negate = false;
-        for (axis, cells) in offset.iter().enumerate() {
-            let mirror = self.job.declaration.fields[slot].mirror[axis];
-            let axis = AXES - D + axis;
-            let (index, odd) = look(grid, axis, self.cell[axis].cast_signed() + cells, mirror);
+        let mut sign = 1;
+        for (own, cells) in offset.iter().enumerate() {
+            let field = &self.job.declaration.fields[slot];
+            let axis = AXES - D + own;
+            let at = self.cell[axis].cast_signed() + cells;
+            let (index, factor) = look(grid, axis, at, (field.mirror[own], field.half[own]));
             place[axis] = index;
-            negate ^= odd;
+            sign *= factor;
         }
         let value = self.job.fields[slot][grid.region().offset(place)];
-        if negate { -value } else { value }
+        match sign {
+            0 => T::default(),
+            1 => value,
+            _ => -value,
+        }
     }
 }
 
@@ -167,24 +196,40 @@ impl<T: Real, const D: usize> Cell<T, D> for One<'_, T, D> {
     }
 }
 
-/// Where index `at` of `axis` is found, and whether with opposite sign.
-fn look(grid: &Grid, axis: usize, at: isize, mirror: Mirror) -> (usize, bool) {
+/// Where index `at` of `axis` is found, and times what.
+fn look(grid: &Grid, axis: usize, at: isize, (mirror, half): (Mirror, bool)) -> (usize, i32) {
     let points = grid.points[axis].cast_signed();
     if (0..points).contains(&at) {
-        return (at.cast_unsigned(), false);
+        return (at.cast_unsigned(), 1);
     }
     let low = at < 0;
-    let beyond = if low { -1 - at } else { at - points };
     let (inside, odd) = match grid.boundary[axis][usize::from(!low)] {
-        Boundary::Periodic => return (at.rem_euclid(points).cast_unsigned(), false),
+        Boundary::Periodic => return (at.rem_euclid(points).cast_unsigned(), 1),
         Boundary::Fixed | Boundary::Open => (0, false),
-        Boundary::Wall => match mirror {
-            Mirror::Even => (beyond, false),
-            Mirror::Odd => (beyond, true),
-            Mirror::EvenAtPoint => (beyond + 1, false),
-            Mirror::OddAtPoint => (beyond + 1, true),
-        },
+        Boundary::Wall => {
+            let (at_point, odd) = match mirror {
+                Mirror::Even => (false, false),
+                Mirror::Odd => (false, true),
+                Mirror::EvenAtPoint => (true, false),
+                Mirror::OddAtPoint => (true, true),
+            };
+            // In half cells from the low end: point, wall, and the point's mirror image.
+            let place = 2 * at + isize::from(half);
+            let wall = if low { 0 } else { 2 * (points - 1) };
+            let wall = if at_point {
+                wall
+            } else if low {
+                wall - 1
+            } else {
+                wall + 1
+            };
+            let image = (2 * wall - place - isize::from(half)) / 2;
+            if place == wall && odd {
+                return (0, 0);
+            }
+            (if low { image } else { points - 1 - image }, odd)
+        }
     };
-    let inside = inside.min(points - 1);
-    (if low { inside } else { points - 1 - inside }.cast_unsigned(), odd)
+    let inside = inside.clamp(0, points - 1);
+    (if low { inside } else { points - 1 - inside }.cast_unsigned(), if odd { -1 } else { 1 })
 }

@@ -15,7 +15,7 @@ use ringfort_engine::advance::{Engine, Simd};
 use ringfort_engine::field::Fields;
 use ringfort_engine::grid::{AXES, Boundary, Grid, Region, Units};
 use ringfort_engine::operations::operations;
-use ringfort_kernels::{Catalog, Declaration, Given, KernelError, ParameterKind, Role, Setup, Value};
+use ringfort_kernels::{Beyond, Catalog, Declaration, Given, KernelError, ParameterKind, Role, Setup, Value};
 
 /// A kernel may be so many times slower than the plain loop, operation for operation; in 4 bytes half as many times.
 const SLOWER: f64 = 6.0;
@@ -117,6 +117,7 @@ fn setup(declaration: &Declaration, axes: usize) -> Setup {
         parameters: named.map(|own| (own.name.to_owned(), parameter(&own.kind))).collect(),
         given: declaration.fields.iter().map(|field| given(field.role, field.optional)).collect(),
         degrees: false,
+        beyond: vec![[Beyond::Periodic; 2]; axes],
         speed: 0.0,
     }
 }

@@ -53,6 +53,7 @@ fn given(kernel: &str) -> (&'static str, &'static str, &'static str) {
         "shallow-water" => {
             ("", "depth = { formula = \"1 + 0.1*sin(0.3*x)\" }, bed = { formula = \"-1 + 0*x\" }", "dt = 0.05")
         }
+        "maxwell" => ("", "e_z = { formula = \"sin(0.3*x)\" }", "dt = 0.5"),
         _ => ("", "", "dt = 1.0"),
     }
 }

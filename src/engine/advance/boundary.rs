@@ -5,9 +5,9 @@
 //! boundary is a function of global indices, so cuts change no bit. Each axis maps its index alone, hence the order of
 //! axes does not matter in corners.
 
-use ringfort_kernels::{Declaration, Field, Mirror, Role};
+use ringfort_kernels::{Declaration, Field, Mirror, Real, Role};
 
-use crate::field::{Layout, Span};
+use crate::field::{Fields, Layout, Sign, Span};
 use crate::grid::{AXES, Boundary, Extents, Grid, Region, Side};
 
 /// What a boundary holds during a stage.
@@ -31,8 +31,8 @@ pub(crate) struct Edges {
     ends: [[isize; 2]; AXES],
     /// Which ends hold their value, those of peers in the halo included.
     fixed: [[bool; 2]; AXES],
-    /// Axes with a wall at some end of the grid.
-    walls: [bool; AXES],
+    /// Which ends have a wall, those of peers included.
+    walls: [[bool; 2]; AXES],
     /// Tiles may be cut along rows.
     cuts_rows: bool,
     first: usize,
@@ -55,7 +55,7 @@ impl Edges {
         });
         let wraps = std::array::from_fn(|axis| wraps(grid, block, axis));
         let fixed = grid.boundary.map(|sides| sides.map(|side| side == Boundary::Fixed));
-        let walls = grid.boundary.map(|sides| sides.contains(&Boundary::Wall));
+        let walls = grid.boundary.map(|sides| sides.map(|side| side == Boundary::Wall));
         Self { beyond, wraps, ends, fixed, walls, cuts_rows: false, first: grid.first() }
     }
 
@@ -102,24 +102,47 @@ impl Edges {
         self.wraps[axis]
     }
 
-    /// Points along `axis` that hold their value, low and high.
-    pub(crate) fn held(&self, axis: usize) -> [Option<isize>; 2] {
-        Side::BOTH.map(|side| self.fixed[axis][side as usize].then_some(self.ends[axis][side as usize]))
+    /// Points along `axis` at which `field` holds its value, low and high.
+    pub(crate) fn held(&self, axis: usize, field: &Field) -> [Option<isize>; 2] {
+        let rests = field.rests(axis - self.first);
+        Side::BOTH.map(|side| {
+            let side = side as usize;
+            let held = self.fixed[axis][side] || (self.walls[axis][side] && rests[side]);
+            held.then_some(self.ends[axis][side])
+        })
+    }
+
+    /// Gives components the value 0 at the own points where walls hold them, as [`Edges::held`] says.
+    pub(crate) fn rest<T: Real>(&self, fields: &mut Fields<T>, declaration: &Declaration) {
+        let own = fields.layout().own();
+        for (slot, field) in declaration.of_role(Role::Component) {
+            for axis in self.first..AXES {
+                for (side, rests) in field.rests(axis - self.first).into_iter().enumerate() {
+                    let at = self.ends[axis][side];
+                    if self.walls[axis][side] && rests && (own.low[axis]..own.high[axis]).contains(&at) {
+                        let plane = own.with(axis, at, at + 1);
+                        fields.write(slot, &plane, &vec![T::default(); plane.cells()]);
+                    }
+                }
+            }
+        }
     }
 
     /// Which point the cell `cells` cells past the first one beyond `side` of `axis` repeats: index from, index to, and
-    /// whether with opposite sign.
-    pub(crate) fn image(&self, axis: usize, side: Side, field: &Field, cells: isize) -> (isize, isize, bool) {
+    /// with which sign.
+    pub(crate) fn image(&self, axis: usize, side: Side, field: &Field, cells: isize) -> (isize, isize, Sign) {
         let [first, last] = self.ends[axis];
         if self.wraps[axis] {
             let beyond = if side == Side::Low { first - 1 - cells } else { last + 1 + cells };
-            return (first + (beyond - first).rem_euclid(last + 1 - first), beyond, false);
+            return (first + (beyond - first).rem_euclid(last + 1 - first), beyond, Sign::Same);
         }
-        let (inside, negate) = image(self.beyond[axis][side as usize], field.mirror[axis - self.first], cells);
+        let own = axis - self.first;
+        let half = field.half[own].then_some(side);
+        let (inside, sign) = image(self.beyond[axis][side as usize], field.mirror[own], half, cells);
         let inside = inside.min(last - first);
         match side {
-            Side::Low => (first + inside, first - 1 - cells, negate),
-            Side::High => (last - inside, last + 1 + cells, negate),
+            Side::Low => (first + inside, first - 1 - cells, sign),
+            Side::High => (last - inside, last + 1 + cells, sign),
         }
     }
 
@@ -131,7 +154,7 @@ impl Edges {
     /// True if some wall of the grid mirrors `field` with opposite sign. The same for all blocks.
     pub(crate) fn negate(&self, field: &Field) -> bool {
         let odd = |mirror| matches!(mirror, Mirror::Odd | Mirror::OddAtPoint);
-        (self.first..AXES).any(|axis| self.walls[axis] && odd(field.mirror[axis - self.first]))
+        (self.first..AXES).any(|axis| self.walls[axis].contains(&true) && odd(field.mirror[axis - self.first]))
     }
 
     /// The own cells and `margin` cells more at open sides.
@@ -175,8 +198,8 @@ impl Edges {
         region
     }
 
-    /// Planes beyond the sides `which` of the first axis, `depth` of them, that repeat one: from, to, with opposite sign.
-    pub(crate) fn repeating(&self, field: &Field, depth: usize, which: Sides) -> Vec<(isize, isize, bool)> {
+    /// Planes beyond the sides `which` of the first axis, `depth` of them, that repeat one: from, to, sign.
+    pub(crate) fn repeating(&self, field: &Field, depth: usize, which: Sides) -> Vec<(isize, isize, Sign)> {
         let sides = Side::BOTH.into_iter().filter(|&side| self.fills(self.first, side, which));
         let cells = |side| (0..depth.cast_signed()).map(move |cells| (side, cells));
         sides.flat_map(cells).map(|(side, cells)| self.image(self.first, side, field, cells)).collect()
@@ -228,18 +251,22 @@ impl Edges {
         images
     }
 
-    /// What fixed boundaries hold of the fields that a stage writes, within `span`. A stage that reads no neighbours across a
+    /// What boundaries hold of the fields that a stage writes, within `span`. A stage that reads no neighbours across a
     /// boundary is computed up to the end of the halo, where a peer's boundary may lie.
     pub(crate) fn holds(&self, writes: &[usize], declaration: &Declaration, span: &Span) -> Vec<Hold> {
         let mut holds = Vec::new();
         for axis in self.first..AXES {
-            for at in self.held(axis).into_iter().flatten() {
+            for side in Side::BOTH {
+                let at = self.ends[axis][side as usize];
                 if !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
                 let span = span.with(axis, at, at + 1);
                 for &slot in writes {
                     let field = &declaration.fields[slot];
+                    if self.held(axis, field)[side as usize].is_none() {
+                        continue;
+                    }
                     let source = if field.role == Role::Component { Some(slot) } else { field.stands_for };
                     holds.extend(source.map(|source| Hold { slot, source, span }));
                 }
@@ -267,13 +294,23 @@ pub fn wraps(grid: &Grid, block: &Region, axis: usize) -> bool {
     axis >= grid.first() && grid.periodic(axis) && block.extent[axis] == grid.points[axis]
 }
 
-/// Which cell inside (counted from the boundary) the cell `beyond` cells past it repeats, and whether with opposite sign.
-fn image(boundary: Boundary, mirror: Mirror, beyond: isize) -> (isize, bool) {
-    match (boundary, mirror) {
-        (Boundary::Wall, Mirror::Even) => (beyond, false),
-        (Boundary::Wall, Mirror::Odd) => (beyond, true),
-        (Boundary::Wall, Mirror::EvenAtPoint) => (beyond + 1, false),
-        (Boundary::Wall, Mirror::OddAtPoint) => (beyond + 1, true),
-        (Boundary::Periodic | Boundary::Fixed | Boundary::Open, _) => (0, false),
+/// Which cell inside (counted from the boundary) the cell `beyond` cells past it repeats, and with which sign. `half` is the
+/// side of points that lie half a cell beyond the centres, which is inwards at the low side.
+fn image(boundary: Boundary, mirror: Mirror, half: Option<Side>, beyond: isize) -> (isize, Sign) {
+    if boundary != Boundary::Wall {
+        return (0, Sign::Same);
+    }
+    let (at_point, sign) = match mirror {
+        Mirror::Even => (0, Sign::Same),
+        Mirror::Odd => (0, Sign::Opposite),
+        Mirror::EvenAtPoint => (1, Sign::Same),
+        Mirror::OddAtPoint => (1, Sign::Opposite),
+    };
+    match half {
+        None => (beyond + at_point, sign),
+        Some(Side::High) => (beyond + at_point + 1, sign),
+        // On the wall itself.
+        Some(Side::Low) if beyond + at_point == 0 => (0, if sign == Sign::Opposite { Sign::Zero } else { sign }),
+        Some(Side::Low) => (beyond + at_point - 1, sign),
     }
 }

@@ -10,7 +10,7 @@ use super::Engine;
 use super::boundary::Sides;
 use super::planes::PlaneFill;
 use super::stream::Addresses;
-use crate::field::{Fields, Layout, Span};
+use crate::field::{Fields, Layout, Sign, Span};
 use crate::grid::AXES;
 
 /// Rows below which waking threads takes longer than filling.
@@ -22,8 +22,8 @@ pub(super) struct Fills {
     planes: Range<isize>,
     /// What is filled in each of them.
     across: Vec<(usize, PlaneFill)>,
-    /// Planes that are copied once all others are filled: slot, from, to, with opposite sign.
-    along: Vec<(usize, isize, isize, bool)>,
+    /// Planes that are copied once all others are filled: slot, from, to, sign.
+    along: Vec<(usize, isize, isize, Sign)>,
     /// Threads share the planes.
     shared: bool,
 }
@@ -47,7 +47,7 @@ impl<T: Real> Engine<T> {
         });
         let along = slots.iter().flat_map(|&(slot, depth)| {
             let planes = self.edges.repeating(field(slot), depth[first], which);
-            planes.into_iter().map(move |(from, to, negate)| (slot, from, to, negate))
+            planes.into_iter().map(move |(from, to, sign)| (slot, from, to, sign))
         });
         Fills {
             planes: span.low[first]..span.high[first],
@@ -91,8 +91,8 @@ impl<T: Real> Engine<T> {
                 _ => fills.planes.clone().for_each(fill),
             }
         }
-        for &(slot, from, to, negate) in &fills.along {
-            fields.copy_plane(slot, first, from, to, &all, negate);
+        for &(slot, from, to, sign) in &fills.along {
+            fields.copy_plane(slot, first, from, to, &all, sign);
         }
     }
 

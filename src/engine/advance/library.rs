@@ -2,7 +2,9 @@
 //!
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
-use ringfort_kernels::{Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Real, Setup, ShallowWater, Wave};
+use ringfort_kernels::{
+    Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Maxwell, Real, Setup, ShallowWater, Wave,
+};
 
 use super::lanes::Simd;
 use super::program::{Compile, Program};
@@ -77,11 +79,13 @@ pub static HEAT: &dyn AnyKernel = &Heat;
 pub static GRAY_SCOTT: &dyn AnyKernel = &GrayScott;
 /// Scalar waves.
 pub static WAVE: &dyn AnyKernel = &Wave;
+/// Electromagnetic waves.
+pub static MAXWELL: &dyn AnyKernel = &Maxwell;
 /// Shallow water on a plane or a sphere.
 pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
 
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER] };
+pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

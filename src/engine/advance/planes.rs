@@ -5,13 +5,13 @@
 use ringfort_kernels::{Field, Real};
 
 use super::boundary::{Edges, Sides};
-use crate::field::Span;
+use crate::field::{Sign, Span};
 use crate::grid::{AXES, Side};
 
 /// What is copied within each plane of a field to fill its cells beyond sides: the same for all planes.
 pub(super) struct PlaneFill {
-    /// Rows of a box, from so many indices further along an axis, with opposite sign or not; one after the other.
-    copies: Vec<(Span, usize, isize, bool)>,
+    /// Rows of a box, from so many indices further along an axis, with which sign; one after the other.
+    copies: Vec<(Span, usize, isize, Sign)>,
     /// Cells along rows, last.
     runs: Vec<Run>,
     /// The first of each `rows` rows, which lie one after the other along the axis before the last.
@@ -38,8 +38,7 @@ impl PlaneFill {
                 fill.runs = runs(images);
                 continue;
             }
-            fill.copies
-                .extend(images.map(|(from, to, negate)| (across.with(axis, to, to + 1), axis, from - to, negate)));
+            fill.copies.extend(images.map(|(from, to, sign)| (across.with(axis, to, to + 1), axis, from - to, sign)));
             let deep = depth[axis].cast_signed();
             if touched[0] && edges.fills(axis, Side::Low, which) {
                 across.low[axis] = across.low[axis].min(low - deep);
@@ -69,10 +68,10 @@ impl PlaneFill {
     /// The plane holds the span, what is filled, and what that repeats; nobody else touches it.
     #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
     pub(super) unsafe fn run<T: Real>(&self, (address, stride): (*mut T, [isize; AXES])) {
-        for (target, axis, cells, negate) in &self.copies {
+        for (target, axis, cells, sign) in &self.copies {
             let from = address.wrapping_offset(cells * stride[*axis]).cast_const();
             // SAFETY: passed on.
-            unsafe { copy_rows((from, stride), (address, stride), (self.first, target), *negate) };
+            unsafe { copy_rows((from, stride), (address, stride), (self.first, target), *sign) };
         }
         if self.runs.is_empty() {
             return;
@@ -92,23 +91,23 @@ impl PlaneFill {
 struct Run {
     from: isize,
     to: isize,
-    /// How many; 1 if with opposite sign.
+    /// How many; 1 unless with the same sign.
     cells: usize,
-    negate: bool,
+    sign: Sign,
 }
 
 /// Most cells of a run.
 const RUN: usize = 4;
 
-/// `images` (from, to, with opposite sign), those that follow each other taken together.
-fn runs(images: impl Iterator<Item = (isize, isize, bool)>) -> Vec<Run> {
+/// `images` (from, to, sign), those that follow each other taken together.
+fn runs(images: impl Iterator<Item = (isize, isize, Sign)>) -> Vec<Run> {
     let mut images: Vec<_> = images.collect();
     images.sort_unstable_by_key(|&(_, to, _)| to);
     let mut runs: Vec<Run> = Vec::new();
-    for (from, to, negate) in images {
+    for (from, to, sign) in images {
         match runs.last_mut() {
-            Some(run) if !negate && run.takes(from, to) => run.cells += 1,
-            _ => runs.push(Run { from, to, cells: 1, negate }),
+            Some(run) if sign == Sign::Same && run.takes(from, to) => run.cells += 1,
+            _ => runs.push(Run { from, to, cells: 1, sign }),
         }
     }
     runs
@@ -118,7 +117,7 @@ impl Run {
     /// True if the next cell may be copied from `from` to `to`.
     fn takes(&self, from: isize, to: isize) -> bool {
         let cells = self.cells.cast_signed();
-        !self.negate && self.cells < RUN && from == self.from + cells && to == self.to + cells
+        self.sign == Sign::Same && self.cells < RUN && from == self.from + cells && to == self.to + cells
     }
 
     /// Copies the run in `count` rows that lie `step` apart.
@@ -136,10 +135,12 @@ impl Run {
             unsafe {
                 if self.cells == RUN {
                     std::ptr::copy::<[T; RUN]>(from.cast(), to.cast(), 1);
-                } else if self.negate {
-                    *to = -*from;
                 } else {
-                    (0..self.cells).for_each(|cell| *to.add(cell) = *from.add(cell));
+                    match self.sign {
+                        Sign::Same => (0..self.cells).for_each(|cell| *to.add(cell) = *from.add(cell)),
+                        Sign::Opposite => *to = -*from,
+                        Sign::Zero => *to = T::default(),
+                    }
                 }
             }
             (from, to) = (from.wrapping_offset(step), to.wrapping_offset(step));
@@ -147,7 +148,7 @@ impl Run {
     }
 }
 
-/// Copies the rows of `span`, all in one plane, with opposite sign if `negate`.
+/// Copies the rows of `span`, all in one plane, as `sign` says.
 ///
 /// # Safety
 ///
@@ -157,19 +158,20 @@ pub(super) unsafe fn copy_rows<T: Real>(
     (from, from_stride): (*const T, [isize; AXES]),
     (to, to_stride): (*mut T, [isize; AXES]),
     (first, span): (usize, &Span),
-    negate: bool,
+    sign: Sign,
 ) {
     let width = span.extent(3).cast_signed();
     span.each_row(|row| {
         // A plane's address is that of its cell 0, so its own index does not count.
         let at = |stride: &[isize; AXES]| (first + 1..AXES).map(|axis| row[axis] * stride[axis]).sum::<isize>();
         let (from, to) = (from.wrapping_offset(at(&from_stride)), to.wrapping_offset(at(&to_stride)));
-        if negate {
+        match sign {
             // SAFETY: passed on.
-            (0..width).for_each(|x| unsafe { *to.offset(x) = -*from.offset(x) });
-        } else {
+            Sign::Same => unsafe { std::ptr::copy(from, to, width.cast_unsigned()) },
             // SAFETY: passed on.
-            unsafe { std::ptr::copy(from, to, width.cast_unsigned()) };
+            Sign::Opposite => (0..width).for_each(|x| unsafe { *to.offset(x) = -*from.offset(x) }),
+            // SAFETY: passed on.
+            Sign::Zero => (0..width).for_each(|x| unsafe { *to.offset(x) = T::default() }),
         }
     });
 }

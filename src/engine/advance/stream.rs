@@ -16,7 +16,7 @@ use super::program::Pass;
 use super::rows::{AHEAD_BYTES, Planes};
 use super::tiled::{After, Part, Tile, Tiled};
 use super::tiles::widened;
-use crate::field::{Base, Fields, Span};
+use crate::field::{Base, Fields, Sign, Span};
 use crate::grid::AXES;
 use crate::memory::Values;
 
@@ -191,10 +191,11 @@ impl<T: Real> Run<'_, '_, T> {
         }
     }
 
-    /// Gives points that a fixed boundary holds the value that they had before the first step.
+    /// Gives points that a boundary holds the value that they had before the first step.
     fn hold(&mut self, write: &Write, held: usize, span: &Span, index: isize) {
+        let field = &self.stream.engine.declaration.fields[write.slot];
         for axis in self.first..AXES {
-            for at in self.stream.engine.edges.held(axis).into_iter().flatten() {
+            for at in self.stream.engine.edges.held(axis, field).into_iter().flatten() {
                 if !(span.low[axis]..span.high[axis]).contains(&at) {
                     continue;
                 }
@@ -210,13 +211,13 @@ impl<T: Real> Run<'_, '_, T> {
     fn beyond(&mut self, write: &Write, after: &After, index: isize) {
         let Some(version) = write.version else { return };
         let len = self.tile.plane.len;
-        for &(from, to, negate) in after.beyond.iter().filter(|image| image.0 == index) {
+        for &(from, to, sign) in after.beyond.iter().filter(|image| image.0 == index) {
             let (from, to) = (self.tile.versions[version].place(from), self.tile.versions[version].place(to));
             self.rings.copy_within(from..from + len, to);
-            if negate {
-                for value in &mut self.rings[to..to + len] {
-                    *value = -*value;
-                }
+            match sign {
+                Sign::Same => {}
+                Sign::Opposite => self.rings[to..to + len].iter_mut().for_each(|value| *value = -*value),
+                Sign::Zero => self.rings[to..to + len].fill(T::default()),
             }
         }
     }
@@ -234,6 +235,6 @@ impl<T: Real> Run<'_, '_, T> {
     #[expect(unsafe_code, reason = "rows are addressed in rings and in fields")]
     fn copy(&self, from: (*const T, [isize; AXES]), to: (*mut T, [isize; AXES]), span: &Span) {
         // SAFETY: rings and fields hold the span; the target is this thread's own ring or the tile's box of a second level.
-        unsafe { copy_rows(from, to, (self.first, span), false) };
+        unsafe { copy_rows(from, to, (self.first, span), Sign::Same) };
     }
 }

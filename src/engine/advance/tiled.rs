@@ -13,7 +13,7 @@ use super::pipeline::{Pipeline, Stage};
 use super::planes::PlaneFill;
 use super::tiles::{shells, tiles};
 use super::{Engine, Tiling};
-use crate::field::{Layout, Span};
+use crate::field::{Layout, Sign, Span};
 use crate::grid::{AXES, Side};
 
 /// Several steps of a block in one pass.
@@ -109,12 +109,12 @@ pub(super) struct Part {
 pub(super) struct After {
     /// Point sources, by number, and where they add.
     pub(super) driven: Vec<(usize, [isize; AXES])>,
-    /// The slot whose values points of a fixed boundary keep.
+    /// The slot whose values points that a boundary holds keep.
     pub(super) held: Option<usize>,
     /// Cells beyond sides across the plane's own axes, if it lies in a ring.
     pub(super) fill: Option<PlaneFill>,
-    /// Planes beyond a boundary that repeat one: from, to, with opposite sign.
-    pub(super) beyond: Vec<(isize, isize, bool)>,
+    /// Planes beyond a boundary that repeat one: from, to, sign.
+    pub(super) beyond: Vec<(isize, isize, Sign)>,
 }
 
 impl Tiled {
@@ -198,7 +198,7 @@ impl Part {
         let after = stage.writes.iter().map(|write| {
             let field = &engine.declaration.fields[write.slot];
             let held = if field.role == Role::Component { Some(write.slot) } else { field.stands_for };
-            let held = held.filter(|_| (first..AXES).any(|axis| edges.held(axis).iter().any(Option::is_some)));
+            let held = held.filter(|_| (first..AXES).any(|axis| edges.held(axis, field).iter().any(Option::is_some)));
             let driven = engine.driven(write.slot, stage.stage, &region);
             let Some(version) = write.version.map(|version| &pipeline.versions[version]) else {
                 return After { driven, held, fill: None, beyond: Vec::new() };
