@@ -16,6 +16,7 @@ pub mod codec;
 mod diff;
 mod error;
 mod files;
+pub mod interval;
 mod keep;
 mod manifest;
 mod meta;
@@ -29,14 +30,16 @@ pub mod zarr;
 pub use diff::{Difference, FieldDifference, Obstacle, compare};
 pub use error::{CheckpointError, Damage};
 pub use files::{chunk_end, chunk_file, chunk_values, complete, group_file, leading_files};
-pub use keep::{MIN_KEEP, Pruned, prune};
+pub use keep::{Keep, MIN_KEEP, Pruned, prune};
 pub use manifest::{FileRecord, Manifest};
 pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Origin, Parent, Precision, RunId};
 pub use owner::{NAME as OWNER, Owner, remove};
 pub use read::Checkpoint;
 pub use select::{Entry, Found, Reason, Refused, State, newest, scan};
 pub use store::{Disk, Kind, Metadata, Sink, Source, Store};
-pub use write::{Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part, write_part_from};
+pub use write::{
+    Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part, write_part_copied, write_part_from,
+};
 
 use std::path::{Path, PathBuf};
 

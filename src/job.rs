@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ringfort_kernels::{Declaration, FAR, KernelError, Real, Setup, Value};
 
+use crate::checkpoint::Keep;
 use crate::grid::{AXES, Boundary, Grid, Region, Units};
 
 mod axes;
@@ -39,6 +40,7 @@ pub use reduce::{Bins, Reduce, With};
 pub use ringfort_engine::inflow::Inflow;
 pub use ringfort_engine::source::PointSource;
 pub use ringfort_kernels::Catalog;
+pub use schedule::KEEP;
 
 /// A valid job.
 #[derive(Clone, Debug)]
@@ -164,6 +166,11 @@ pub enum Every {
     Steps(u64),
     /// When so many seconds have gone by.
     Seconds(f64),
+    /// As often as loses least where a failure comes every `mtbf_s` seconds on average.
+    Auto {
+        /// Mean time between failures in seconds.
+        mtbf_s: f64,
+    },
 }
 
 /// `[checkpoint]`.
@@ -173,6 +180,30 @@ pub struct Checkpoint {
     pub every: Option<Every>,
     /// Newest kept.
     pub keep: usize,
+    /// Of every so many steps the first one is kept for good.
+    pub keep_every: Option<u64>,
+    /// They are written while the run goes on, from a copy of the state.
+    pub background: bool,
+}
+
+impl Checkpoint {
+    /// Which ones stay.
+    #[must_use]
+    pub fn keeps(&self) -> Keep {
+        Keep { newest: self.keep, every: self.keep_every }
+    }
+
+    /// True if one may be written while a run of `steps` steps goes on, so that a copy of the state is needed. Those after
+    /// the last step, or before an early end, are waited for anyway.
+    #[must_use]
+    pub fn overlaps(&self, steps: u64) -> bool {
+        self.background
+            && match self.every {
+                None => false,
+                Some(Every::Steps(every)) => every < steps,
+                Some(Every::Seconds(_) | Every::Auto { .. }) => true,
+            }
+    }
 }
 
 /// `[[image]]`: a picture of a plane of a field.
@@ -309,6 +340,17 @@ impl Job {
         let probes = self.probes.iter().map(|probe| probe.slot);
         let outputs = self.outputs.iter().flat_map(|output| output.slots.iter().copied());
         images.chain(reduces).chain(probes).chain(outputs).collect()
+    }
+
+    /// Which checkpoints a run of the job `text` keeps. Nothing else is looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`JobError`] if the text does not describe that.
+    pub fn keeps(text: &str, path: &Path) -> Result<Keep, JobError> {
+        let document = Document::new(text, path, &[])?;
+        let file: schema::File = document.deserialize()?;
+        Ok(schedule::checkpoint(&document, &file.checkpoint, &mut Vec::new())?.keeps())
     }
 
     /// What the job `text` has to look at, with its kernel's declaration. Inputs are not looked for.

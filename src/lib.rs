@@ -56,6 +56,7 @@
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //! | [`operations`], [`ceiling`] | the arithmetic of a point, and how fast this machine does it |
+//! | [`copied`] | a block's own values at one moment |
 //! | [`decomp`] | one block per part, and its peers |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |
 //! | [`job`] | job file to [`job::Job`]: every value checked once |
@@ -67,7 +68,7 @@
 //! | [`cli`] | one file per command: the only code that prints |
 //!
 //! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds
-//! the kernels and their traits: pure arithmetic, no I/O, no unsafe. The first three modules are the crate `ringfort-engine`,
+//! the kernels and their traits: pure arithmetic, no I/O, no unsafe. The modules before `decomp` are the crate `ringfort-engine`,
 //! so that kernels, which take a compiler longest, are compiled once for everything that uses them.
 //!
 //! # What holds
@@ -83,7 +84,7 @@
 //! - A rank's death ends an MPI job: the next start goes on from the last checkpoint.
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
-pub use ringfort_engine::{advance, ceiling, field, grid, operations, source};
+pub use ringfort_engine::{advance, ceiling, copied, field, grid, operations, source};
 
 pub mod checkpoint;
 pub mod cli;

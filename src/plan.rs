@@ -84,7 +84,7 @@ impl Plan {
             round: round as u64,
             checkpoint: match job.checkpoint.every {
                 Some(Every::Steps(steps)) => Some(steps),
-                Some(Every::Seconds(_)) | None => None,
+                Some(Every::Seconds(_) | Every::Auto { .. }) | None => None,
             },
             images: job.images.iter().map(|image| image.every).collect(),
             reduces: job.reduces.iter().map(|reduce| reduce.every).collect(),

@@ -10,10 +10,13 @@ pub mod derive;
 pub mod fault;
 pub mod folder;
 pub mod inputs;
+pub mod limit;
 pub mod memory;
 pub mod provenance;
+pub mod request;
 pub mod shape;
 pub mod signal;
+pub mod space;
 pub mod state;
 
 /// Says a line to the person who started the run.

@@ -1,7 +1,9 @@
 //! Torus mode: ranks in lock-step, halos from peers, a checkpoint now and then.
 pub mod agree;
+pub mod background;
 pub mod control;
 pub mod halo;
+pub mod look;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod peers;
@@ -13,6 +15,8 @@ pub mod save;
 pub mod series;
 pub mod session;
 pub mod threads;
+pub mod when;
+mod writer;
 
 /// True if an MPI launcher started this process.
 #[must_use]

@@ -23,6 +23,7 @@ steps = 20
 dt = 0.2
 [checkpoint]
 every = "10 steps"
+async = false
 "#;
 
 /// Exit code and standard error of `ringfort ARGS` in `dir`.

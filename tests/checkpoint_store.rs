@@ -9,7 +9,7 @@ use std::path::Path;
 
 use checkpoint_common::{Fault, Faulty, OTHER, Quick, RUN, assert_whole, meta, values, write};
 use ringfort::checkpoint::{
-    CheckpointError, Disk, Meta, State, abandon, begin, commit, folder, newest, prune, scan, write_part,
+    CheckpointError, Disk, Keep, Meta, State, Store, abandon, begin, commit, folder, newest, prune, scan, write_part,
 };
 
 fn state(step: u64) -> Meta {
@@ -167,4 +167,33 @@ fn commit_wants_every_chunk_once() {
     assert!(!pending.folder.join("MANIFEST").exists());
     commit(&Quick, &pending, &state, records).unwrap();
     assert!(pending.folder.join("MANIFEST").exists());
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_not_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let needed = state(1).size().1;
+    let small = Faulty { free: Some(needed - 1), ..Faulty::new(usize::MAX, Fault::Once) };
+    let error = write::<f64>(&small, dir.path(), &state(1)).unwrap_err();
+    assert!(matches!(error, CheckpointError::Space { .. }), "{error}");
+    assert!(steps(dir.path()).is_empty(), "nothing is written");
+    let enough = Faulty { free: Some(needed), ..Faulty::new(usize::MAX, Fault::Once) };
+    write::<f64>(&enough, dir.path(), &state(1)).unwrap();
+    assert!(Disk.free(dir.path()).unwrap().is_some_and(|free| free > 0), "a disk knows");
+}
+
+#[test]
+fn the_first_of_every_so_many_steps_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let keep = Keep { newest: 2, every: Some(4) };
+    let mut removed = Vec::new();
+    // Not at multiples of four: 5 is the first from 4 on, 9 from 8 on.
+    for step in [1, 2, 3, 5, 6, 7, 9, 10, 11, 12] {
+        write::<f64>(&Quick, dir.path(), &state(step)).unwrap();
+        let pruned = prune(&Quick, dir.path(), RUN, keep, &mut BTreeSet::new());
+        assert!(pruned.warnings.is_empty());
+        removed.extend(pruned.removed);
+    }
+    assert_eq!(steps(dir.path()), [12, 11, 9, 5]);
+    assert_eq!(removed, [1, 2, 3, 6, 7, 10]);
 }

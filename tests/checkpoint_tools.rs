@@ -152,6 +152,11 @@ fn prune_keeps_two_and_usage_errors_are_two() {
     assert_eq!((code, out.as_str()), (0, "removed step 3\n"));
     assert!(err.contains("raised to 2"), "{err}");
     assert_eq!(tool(&["prune", home]).1, "nothing to remove\n");
+    for step in 6..=9 {
+        write::<f64>(&Quick, dir.path(), &state(step)).unwrap();
+    }
+    let (code, out, _) = tool(&["prune", home, "--keep", "2", "--keep-every", "5"]);
+    assert_eq!((code, out.as_str()), (0, "removed step 7\nremoved step 6\nremoved step 4\n"));
     for args in [
         &["list", "/nonexistent"][..],
         &["show", "/tmp"],

@@ -29,6 +29,7 @@ steps = 250
 courant = 0.5
 [checkpoint]
 every = "100 steps"
+async = false
 keep = 1
 [[image]]
 field = "temperature"

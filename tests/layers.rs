@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 17] = [
+const LAYERS: [(&str, u32); 18] = [
     ("grid", 1),
     ("memory", 1),
+    ("copied", 2),
     ("inflow", 2),
     ("source", 2),
     ("field", 3),

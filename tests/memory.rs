@@ -11,11 +11,16 @@ use std::time::Duration;
 const OFF: f64 = 0.05;
 
 /// Jobs whose fields are large beside the program.
-const JOBS: [(&str, &str); 3] = [
+const JOBS: [(&str, &str); 4] = [
     (
         "heat",
         "grid.points = [120, 256, 256]\nkernel.name = \"heat\"\nfields = { temperature = 1.0, diffusivity = 1.0 }\n\
          time = { steps = 16, dt = 0.1 }\n",
+    ),
+    (
+        "copy",
+        "grid.points = [100, 250, 250]\nkernel.name = \"heat\"\nfields = { temperature = 1.0, diffusivity = 1.0 }\n\
+         time = { steps = 16, dt = 0.1 }\ncheckpoint.every = \"8 steps\"\n",
     ),
     (
         "wave",

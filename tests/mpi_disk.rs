@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mpi_common::{Bench, Launch, assert_same_bits, event_steps, heat, list, mpirun, step, tell, whole_steps};
+use mpi_common::{
+    Bench, Launch, assert_same_bits, event_steps, heat, in_background, list, mpirun, step, tell, whole_steps,
+};
 
 /// A file system of a given size, as long as the value lives.
 struct Small(PathBuf);
@@ -62,6 +64,32 @@ fn a_full_disk_costs_the_last_checkpoint_alone() {
     Launch::restart_sh(mpirun, &dir).words("-n 2").ends(0);
     assert_same_bits(&undisturbed, &dir);
     assert_eq!(whole_steps(&dir, &undisturbed), [80, 60, 40]);
+}
+
+#[test]
+fn a_disk_that_fills_up_behind_the_run_costs_the_last_checkpoint_alone() {
+    let Some(mpirun) = mpirun("full disk behind the run") else { return };
+    let waits = Bench::new(&job(200));
+    let undisturbed = waits.undisturbed("");
+    let bench = Bench::new(&in_background(&job(200)));
+    let Some(disk) = Small::mount(bench.dir("disk"), "size=900k") else { return };
+    let dir = disk.0.join("run");
+    // Two fit, and of the third some chunks.
+    let ended = run(mpirun, 3, &bench, &dir).words("--set checkpoint.keep=9").start().end(mpi_common::LONG);
+    let failed = event_steps(&dir, "checkpoint-failed");
+    let saved = event_steps(&dir, "checkpoint");
+    assert!(
+        saved.len() == 2 && ended.code == 74 && failed.last() == Some(&200),
+        "{saved:?}, {failed:?}\n{}",
+        ended.err
+    );
+    ended.says("the last checkpoint (step 200) could not be written");
+    assert_eq!(whole_steps(&dir, &undisturbed).len(), 2);
+    assert_eq!(list(&dir).len(), 2, "no ruins");
+    let more = Command::new("mount").args(["-o", "remount,size=8m"]).arg(&disk.0).status();
+    assert!(more.unwrap().success());
+    Launch::restart_sh(mpirun, &dir).words("-n 2").ends(0);
+    assert_same_bits(&undisturbed, &dir);
 }
 
 #[test]

@@ -86,9 +86,16 @@ fn a_folder_is_used_once_and_restarts_need_a_checkpoint() {
     let long = ranks().run(&bench.job, &dir).words("--threads 1 --steps 100000000");
     let mut going = long.start();
     going.wait_until(|_| (!event_steps(&dir, "checkpoint").is_empty()).then_some(())).expect("it runs");
-    ranks().run(&bench.job, &dir).words("--resume").ends(2).says("is in use by another run");
-    ranks().words("restart").path(&dir).ends(2).says("is in use by another run");
-    ranks().run(&bench.job, &dir).words("--fresh").ends(2).says("is in use by another run");
+    let process = format!("process {}", going.rank_pids()[&0]);
+    for again in [
+        ranks().run(&bench.job, &dir).words("--resume"),
+        ranks().words("restart").path(&dir),
+        ranks().run(&bench.job, &dir).words("--fresh"),
+    ] {
+        let ended = again.ends(2);
+        ended.says("is in use by another run (host ");
+        ended.says(&process);
+    }
     drop(going);
 
     let ended = ranks().run(&bench.job, &dir).ends(2);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mpi_common::{
-    Bench, Going, Launch, Random, assert_same_bits, event_steps, heat, list, mpirun, run_json, signal, step, tell,
-    ticks, whole_steps,
+    Bench, Going, Launch, Random, assert_same_bits, event_steps, heat, in_background, list, mpirun, run_json, signal,
+    step, tell, ticks, whole_steps,
 };
 use ringfort::clock;
 
@@ -91,14 +91,32 @@ fn calibrate(mpirun: &Path) -> u64 {
 
 #[test]
 fn a_rank_killed_at_a_random_moment_costs_no_bit() {
-    const KILLS: usize = 20;
     let Some(mpirun) = mpirun("kill at random moments") else { return };
-    let mut random = Random::new("kill at random moments");
     let steps = calibrate(mpirun);
-    let bench = Bench::new(&job(steps));
-    let undisturbed = bench.undisturbed("");
+    kill_at_random(mpirun, &Bench::new(&job(steps)), steps, 20);
+}
+
+/// Checkpoints every 20 steps, that is one in flight at almost any moment.
+#[test]
+fn a_rank_killed_while_a_checkpoint_is_in_flight_costs_no_bit() {
+    let Some(mpirun) = mpirun("kill in flight") else { return };
+    kill_at_random(mpirun, &Bench::new(&in_background(&job(4000))), 4000, 10);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_rank_killed_while_a_checkpoint_is_in_flight_costs_no_bit_at_length() {
+    let Some(mpirun) = mpirun("kill in flight, at length") else { return };
+    kill_at_random(mpirun, &Bench::new(&in_background(&job(4000))), 4000, 100);
+}
+
+/// Kills a random rank of the job of `steps` steps at `kills` random moments.
+fn kill_at_random(mpirun: &Path, bench: &Bench, steps: u64, kills: usize) {
+    let mut random = Random::new("kill at random moments");
+    let waits = Bench::new(&job(steps));
+    let undisturbed = waits.undisturbed("");
     let (mut slowest, mut too_late, mut number) = (0.0, 0, 0);
-    while number < KILLS {
+    while number < kills {
         let (ranks, after) = (random.of(&[2, 3, 4]), random.of(&[1, 2, 3, 4, 6]));
         // Counted in steps and not in time: the machine may have become faster since it was calibrated.
         let (rank, moment) = (random.below(ranks), random.below(usize::try_from(steps).unwrap()) as u64);
@@ -116,7 +134,7 @@ fn a_rank_killed_at_a_random_moment_costs_no_bit() {
         });
         if alive.is_none() || !event_steps(&dir, "end").is_empty() {
             too_late += 1;
-            assert!(too_late < 2 * KILLS, "the job of {steps} steps is too short");
+            assert!(too_late < 3 * kills, "the job of {steps} steps is too short");
             continue;
         }
         let what = format!("kill {number} of rank {rank} of {ranks} {} ms past step {moment}", wait.as_millis());
@@ -128,14 +146,14 @@ fn a_rank_killed_at_a_random_moment_costs_no_bit() {
         }
         assert_ne!(ended.code, 0, "{what}: mpirun is content\n{}", ended.err);
         let hit = phase(&dir);
-        let from = finish(mpirun, &bench, &dir, after, &undisturbed);
+        let from = finish(mpirun, bench, &dir, after, &undisturbed);
         let took = ended.waited;
         tell(&format!("{what}: {hit}; over after {took:.2} s; restarted at step {from} on {after}, same bits"));
         slowest = if took > slowest { took } else { slowest };
         number += 1;
     }
     tell(&format!(
-        "kills at random moments: {KILLS} of a job of {steps} steps, {too_late} more were too late; mpirun was over at \
+        "kills at random moments: {kills} of a job of {steps} steps, {too_late} more were too late; mpirun was over at \
          most {slowest:.2} s after the kill"
     ));
 }
@@ -205,6 +223,59 @@ fn a_rank_killed_in_any_phase_costs_no_bit() {
         kills += 1;
     }
     tell(&format!("kills in a phase: {kills}"));
+}
+
+/// A rank whose checkpoint never gets beyond a phase is killed while the run goes on.
+#[test]
+fn a_rank_killed_in_any_phase_of_a_flight_costs_no_bit() {
+    let Some(mpirun) = mpirun("kill in each phase of a flight") else { return };
+    let mut random = Random::new("kill in each phase of a flight");
+    let waits = Bench::new(&job(400));
+    let undisturbed = waits.undisturbed("");
+    let bench = Bench::new(&in_background(&job(400)));
+    for (number, (phase, part)) in
+        [("copy", 0), ("copy", 1), ("write", 0), ("write", 1), ("manifest", 0)].into_iter().enumerate()
+    {
+        let (ranks, after) = (random.of(&[2, 3]), random.of(&[1, 2, 4]));
+        let dir = bench.dir(&format!("run-{number}"));
+        // Two that nothing disturbs.
+        Launch::alone().run(&bench.job, &dir).words("--threads 1 --steps 40").ends(0);
+        let fault = format!("stall@step=60,part={part},phase={phase}");
+        let restart = Launch::ranks(mpirun, ranks).words("restart").path(&dir).words("--threads 1 --steps 400");
+        let mut going = restart.fault(&fault).start();
+        let pids = going.wait_for_ranks(ranks).expect("ranks run");
+        let skipped = |dir: &Path| !event_steps(dir, "checkpoint-skipped").is_empty();
+        if phase == "copy" {
+            let (mut since, mut used) = (clock::now(), None);
+            going
+                .wait_until(|_| {
+                    let now = ticks(pids[&part]);
+                    if now != used {
+                        (since, used) = (clock::now(), now);
+                    }
+                    (clock::now().duration_since(since) > Duration::from_millis(900)).then_some(())
+                })
+                .expect("a rank that hangs holds up all");
+        } else {
+            going.wait_until(|_| skipped(&dir).then_some(())).expect("the run goes on");
+            let folder = dir.join(&list(&dir)[0].0);
+            let wanted = if phase == "manifest" { ranks } else { 1 };
+            going
+                .wait_until(|_| (files(&folder.join("temperature/c")) >= wanted).then_some(()))
+                .expect("chunks are written");
+        }
+        let victim = random.below(ranks);
+        let took = kill(going, pids[&victim], &fault);
+        assert_eq!(list(&dir)[0].2, if phase == "copy" { list(&dir)[0].2.clone() } else { "partial".into() });
+        let hit = self::phase(&dir);
+        let from = whole_steps(&dir, &undisturbed)[0];
+        assert_eq!(from, 40, "{phase}");
+        Launch::restart_sh(mpirun, &dir).words(&format!("-n {after} --threads 1 --steps 400")).ends(0);
+        assert_same_bits(&undisturbed, &dir);
+        tell(&format!(
+            "kill of rank {victim} of {ranks}, part {part} in {phase}: {hit}; over after {took:.2} s, same bits"
+        ));
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ steps = 40
 dt = 0.05
 [checkpoint]
 every = "10 steps"
+async = false
 keep = 3
 [[image]]
 field = "surface"

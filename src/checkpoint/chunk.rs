@@ -106,6 +106,32 @@ pub(super) fn write<T: Real>(
     })
 }
 
+/// Writes the file at `path` as [`write`] does, of `values` that are bytes of `width` each: straight from where they lie, unless
+/// there is padding between them.
+pub(super) fn write_bytes(
+    store: &dyn Store,
+    path: &Path,
+    [extent, chunk]: [Extents; 2],
+    (fill, width): (Fill, usize),
+    values: &[u8],
+) -> io::Result<(u64, u32)> {
+    let mut file = store.create(path)?;
+    if extent != chunk {
+        let row = extent[3] * width;
+        return write_rows(&mut *file, [extent, chunk], &padding(fill, width), |stream, index| {
+            stream.add_bytes(&values[index * row..(index + 1) * row])
+        });
+    }
+    let mut crc = 0;
+    for piece in values.chunks(PIECE) {
+        crc = crc32c::crc32c_append(crc, piece);
+        file.write_all(piece)?;
+    }
+    file.write_all(&crc.to_le_bytes())?;
+    file.sync()?;
+    Ok((values.len() as u64 + 4, crc))
+}
+
 /// Bytes of a chunk's file: `values` of a block of `extent` cells, little-endian, of `width` bytes each, padded with `fill` to
 /// `chunk` cells, and their checksum.
 ///

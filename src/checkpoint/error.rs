@@ -75,6 +75,19 @@ pub enum CheckpointError {
         /// How often it was reported with the right length.
         times: usize,
     },
+    /// The disk has no room for it.
+    #[error(
+        "{name} takes {:.1} MB, and the disk has {:.1} MB left; make room, keep fewer checkpoints, or use another disk",
+        *needed as f64 / 1e6, *free as f64 / 1e6
+    )]
+    Space {
+        /// The checkpoint's folder.
+        name: String,
+        /// Bytes of its files.
+        needed: u64,
+        /// Bytes left.
+        free: u64,
+    },
     /// A folder without our run's owner record is never removed.
     #[error("{name} does not carry this run's owner record, so it is left alone; remove it by hand if it is yours")]
     NotOurs {

@@ -1,6 +1,6 @@
 //! Removing old checkpoints. Invariant: two checkpoints of the run whose every byte was just read remain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::error::CheckpointError;
@@ -13,6 +13,35 @@ use super::store::Store;
 /// Fewest verified checkpoints that remain.
 pub const MIN_KEEP: usize = 2;
 
+/// Which checkpoints of a run stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The newest so many, at least [`MIN_KEEP`].
+    pub newest: usize,
+    /// Of every so many steps the first one, for good.
+    pub every: Option<u64>,
+}
+
+impl From<usize> for Keep {
+    fn from(newest: usize) -> Self {
+        Self { newest, every: None }
+    }
+}
+
+impl Keep {
+    /// Those of `steps` that stay for good: the first from each multiple of [`Keep::every`] on, whatever else there is, so that
+    /// who asks again when others have gone hears the same.
+    #[must_use]
+    pub fn for_good(&self, steps: impl IntoIterator<Item = u64>) -> BTreeSet<u64> {
+        let Some(every) = self.every else { return BTreeSet::new() };
+        let mut first: BTreeMap<u64, u64> = BTreeMap::new();
+        for step in steps.into_iter().filter(|&step| step >= every) {
+            first.entry(step / every).and_modify(|first| *first = step.min(*first)).or_insert(step);
+        }
+        first.into_values().collect()
+    }
+}
+
 /// What [`prune`] did.
 #[derive(Debug, Default)]
 pub struct Pruned {
@@ -22,15 +51,22 @@ pub struct Pruned {
     pub warnings: Vec<CheckpointError>,
 }
 
-/// Removes the checkpoints of `run` under `run_dir` that are older than its newest `keep` whole ones (at least
-/// [`MIN_KEEP`]), and what is left of unfinished ones older than those. Damaged ones count for nothing and stay. Each is
-/// removed manifest first. Nothing of another run is touched.
+/// Removes the checkpoints of `run` under `run_dir` that are older than its newest whole ones, as many as `keep` says, but for
+/// those that stay for good, and what is left of unfinished ones older than those. Damaged ones count for nothing and stay. Each
+/// is removed manifest first. Nothing of another run is touched.
 ///
 /// `known` holds the steps of checkpoints that the caller's process has read and found whole: of these only lengths are
 /// looked at, so that a run reads each of its checkpoints once. Those found whole now are added.
-pub fn prune(store: &dyn Store, run_dir: &Path, run: RunId, keep: usize, known: &mut BTreeSet<u64>) -> Pruned {
+pub fn prune(
+    store: &dyn Store,
+    run_dir: &Path,
+    run: RunId,
+    keep: impl Into<Keep>,
+    known: &mut BTreeSet<u64>,
+) -> Pruned {
     let mut pruned = Pruned::default();
-    let keep = keep.max(MIN_KEEP);
+    let rule: Keep = keep.into();
+    let keep = rule.newest.max(MIN_KEEP);
     let entries = match scan(store, run_dir) {
         Ok(entries) => entries,
         Err(error) => {
@@ -41,6 +77,8 @@ pub fn prune(store: &dyn Store, run_dir: &Path, run: RunId, keep: usize, known: 
     if entries.iter().filter(|entry| committed(entry, run)).count() <= keep {
         return pruned;
     }
+    let committed = entries.iter().filter(|entry| committed(entry, run));
+    let for_good = rule.for_good(committed.map(|entry| entry.step));
     let mut whole = 0;
     for entry in entries.iter().filter(|entry| ours(store, entry, run)) {
         if whole < keep {
@@ -48,6 +86,9 @@ pub fn prune(store: &dyn Store, run_dir: &Path, run: RunId, keep: usize, known: 
                 Ok(counts) => whole += usize::from(counts),
                 Err(error) => pruned.warnings.push(error),
             }
+            continue;
+        }
+        if matches!(entry.state, State::Committed(_)) && for_good.contains(&entry.step) {
             continue;
         }
         match owner::remove(store, &entry.folder) {
@@ -90,4 +131,19 @@ fn verified(store: &dyn Store, entry: &Entry, known: &mut BTreeSet<u64>) -> Resu
     checkpoint.verify_listed()?;
     known.insert(entry.step);
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_every_so_many_steps_stays_whatever_else_goes() {
+        let keep = Keep { newest: 2, every: Some(1000) };
+        let of = |steps: &[u64]| keep.for_good(steps.iter().copied()).into_iter().collect::<Vec<_>>();
+        assert_eq!(of(&[300, 600, 900, 1200, 1500, 1800, 2100, 3000, 3001]), [1200, 2100, 3000]);
+        assert_eq!(of(&[1200, 2100, 3000]), [1200, 2100, 3000]);
+        assert_eq!(of(&[500, 999]), [0; 0]);
+        assert!(Keep::from(2).for_good([1000, 2000]).is_empty());
+    }
 }

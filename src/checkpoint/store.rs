@@ -86,6 +86,10 @@ pub trait Store: Send + Sync {
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
     /// What the path names.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+    /// Bytes that may still be written where `path`, a folder, lies; none where nobody knows.
+    fn free(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
 }
 
 /// The file system.
@@ -142,6 +146,12 @@ impl Store for Disk {
         };
         let modified_s = found.modified()?.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         Ok(Metadata { kind, bytes: found.len(), modified_s })
+    }
+
+    fn free(&self, path: &Path) -> io::Result<Option<u64>> {
+        let found = rustix::fs::statvfs(path)?;
+        // A file system that has no blocks counts in another way.
+        Ok((found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize)))
     }
 }
 

@@ -13,11 +13,13 @@ use super::chunk;
 use super::error::CheckpointError;
 use super::files::{complete, leading_files};
 use super::manifest::{FileRecord, Manifest};
-use super::meta::{Meta, Precision, RunId};
+use super::meta::{Fill, Meta, Precision, RunId};
 use super::owner::{self, Owner};
 use super::read::Checkpoint;
 use super::store::{Store, write_file};
 use super::{MANIFEST, folder, home, shown};
+use crate::copied::Copied;
+use crate::grid::Extents;
 
 /// Name of the manifest while it is being written.
 pub const TEMPORARY: &str = "MANIFEST.part";
@@ -38,8 +40,8 @@ pub struct Pending {
 /// # Errors
 ///
 /// [`CheckpointError::Exists`] if this run's checkpoint is there already and whole: nothing is left to do.
-/// [`CheckpointError::Meta`] if the state cannot be stored. [`CheckpointError::Io`] from the store; what was made is
-/// then removed as far as possible.
+/// [`CheckpointError::Meta`] if the state cannot be stored, [`CheckpointError::Space`] if the disk has no room for it.
+/// [`CheckpointError::Io`] from the store; what was made is then removed as far as possible.
 pub fn begin(store: &dyn Store, run_dir: &Path, meta: &Meta) -> Result<Pending, CheckpointError> {
     meta.check()?;
     let home = home(run_dir);
@@ -50,6 +52,11 @@ pub fn begin(store: &dyn Store, run_dir: &Path, meta: &Meta) -> Result<Pending, 
     }
     let folder = folder(run_dir, meta.step);
     make_room(store, &folder, meta)?;
+    // Not to fill the disk in vain; where nobody knows, writing will tell.
+    let needed = meta.size().1;
+    if let Some(free) = store.free(&home).ok().flatten().filter(|&free| free < needed) {
+        return Err(CheckpointError::Space { name: shown(&folder, ""), needed, free });
+    }
     store.create_folder(&folder).map_err(CheckpointError::io("create", shown(&folder, "")))?;
     prepare(store, &home, &folder, meta).inspect_err(|_| {
         // Created exclusively a moment ago, so it is ours even if the owner record could not be written.
@@ -98,12 +105,51 @@ pub fn write_part_from<T: Real>(
     read: &mut dyn FnMut(usize, &mut [T]),
 ) -> Result<FileRecord, CheckpointError> {
     assert_eq!(Precision::of::<T>(), meta.precision, "values have the checkpoint's precision");
+    write_chunk(store, folder, meta, (part, component), |path, extents, fill| {
+        chunk::write(store, path, extents, fill, read)
+    })
+}
+
+/// Writes a chunk as [`write_part`] does: field number `component` of `copied`, which holds the components of the part's block.
+///
+/// # Errors
+///
+/// As for [`write_part`].
+///
+/// # Panics
+///
+/// If the values are not those of the part's block, or not of the precision that `meta` names.
+pub fn write_part_copied<T: Real>(
+    store: &dyn Store,
+    folder: &Path,
+    meta: &Meta,
+    (part, component): (usize, usize),
+    copied: &Copied<T>,
+) -> Result<FileRecord, CheckpointError> {
+    let values = copied.values(component);
+    let Some(bytes) = copied.bytes(component) else {
+        return write_part(store, folder, meta, part, component, values);
+    };
+    assert_eq!(Precision::of::<T>(), meta.precision, "values have the checkpoint's precision");
+    assert_eq!(values.len(), meta.cuts.block(part).cells(), "values are those of the part's block");
+    write_chunk(store, folder, meta, (part, component), |path, extents, fill| {
+        chunk::write_bytes(store, path, extents, (fill, T::BYTES), bytes)
+    })
+}
+
+/// Writes a chunk by `write`, which is given path, extents of block and chunk, and what stands beyond the grid.
+fn write_chunk(
+    store: &dyn Store,
+    folder: &Path,
+    meta: &Meta,
+    (part, component): (usize, usize),
+    write: impl FnOnce(&Path, [Extents; 2], Fill) -> io::Result<(u64, u32)>,
+) -> Result<FileRecord, CheckpointError> {
     let extents = [meta.cuts.block(part).extent, meta.cuts.largest()];
-    let fill = meta.components[component].fill;
     let name = meta.chunk_name(component, part);
-    let (bytes, crc) = chunk::write(store, &folder.join(&name), extents, fill, read)
-        .map_err(CheckpointError::io("write", shown(folder, &name)))?;
     let path = folder.join(&name);
+    let (bytes, crc) = write(&path, extents, meta.components[component].fill)
+        .map_err(CheckpointError::io("write", shown(folder, &name)))?;
     let parent = path.parent().expect("a chunk lies in a folder");
     store.sync_folder(parent).map_err(CheckpointError::io("sync", shown(folder, &name)))?;
     Ok(FileRecord { name, bytes, crc })

@@ -56,10 +56,10 @@ pub struct Args {
 /// per axis, slowest first); `kernel`, `precision`, `scheme`, `bound`; `steps`, `dt`, `seconds` (model time at the end),
 /// `courant`, `longest_dt` (null: nothing bounds it); `ranks`, `cuts`, `block` (largest, in points),
 /// `steps_per_exchange`, `halo_messages`, `halo_bytes` (sent by the busiest rank in one exchange); `memory_per_rank`,
-/// `memory` (bytes at the peak: fields, planes between steps, messages; the program itself takes some MiB more),
-/// `memory_available` (null: unknown); `checkpoint_bytes`, `checkpoint_files` (of each),
+/// `memory` (bytes at the peak: fields, planes between steps, messages, the copy that checkpoints are written from; the program
+/// itself takes some MiB more), `memory_of_copy` (bytes of that copy per rank; 0: none), `memory_available` (null: unknown); `checkpoint_bytes`, `checkpoint_files` (of each),
 /// `checkpoint_every` (null: at the end alone), `checkpoints` (number written; those that the clock asks for come on top),
-/// `checkpoints_kept`; `images` (`field`, `plane`, `every`, `count`, `colors`); `reduces` (`name`, `map`, `with`, `every`,
+/// `checkpoints_kept`, `checkpoints_kept_every` (of so many steps the first stays for good; null: none); `images` (`field`, `plane`, `every`, `count`, `colors`); `reduces` (`name`, `map`, `with`, `every`,
 /// `count`); `probes` (`name`, `field`, `at` (coordinates of the point), `every`, `count`); `outputs` (`name`, `fields`,
 /// `every`, `stride`, `type`, `count`, `bytes` of each time); `inputs` (`path`, `bytes`, `blake3`); `notes`.
 ///
@@ -175,17 +175,30 @@ fn layout(page: &mut Page, job: &Job, preview: &Preview) {
 }
 
 fn checkpoint(page: &mut Page, job: &Job, preview: &Preview) {
-    let (written, kept) = (checkpoints(job), job.checkpoint.keep);
+    let written = checkpoints(job);
+    let kept = match job.checkpoint.keep_every {
+        None => format!("newest {} kept", job.checkpoint.keep),
+        Some(every) => format!("newest {} kept, and the first of every {}", job.checkpoint.keep, plural(every, "step")),
+    };
     let when = match job.checkpoint.every {
         _ if written == 0 => "none: no steps".to_owned(),
         Some(Every::Steps(every)) => {
-            format!("every {}: {} written, newest {kept} kept", plural(every, "step"), written)
+            format!("every {}: {written} written, {kept}", plural(every, "step"))
         }
-        Some(Every::Seconds(seconds)) => format!("every {}{} and at the end, newest {kept} kept", six(seconds), " s"),
+        Some(Every::Seconds(seconds)) => format!("every {} s and at the end, {kept}", six(seconds)),
+        Some(Every::Auto { mtbf_s }) => format!(
+            "as often as loses least with a failure every {} h, by what they are measured to take, and at the end; \
+             {kept}",
+            six(mtbf_s / 3600.0)
+        ),
         None => "one at the end".to_owned(),
     };
     let each = format!("{} in {} files", size(preview.checkpoint_bytes), thousands(preview.files));
-    page.line("checkpoints", &format!("{when}; {each} each"));
+    let how = match preview.copy_bytes {
+        0 => String::new(),
+        bytes => format!(", written while the run goes on from a copy ({} of each rank's memory)", size(bytes)),
+    };
+    page.line("checkpoints", &format!("{when}; {each} each{how}"));
 }
 
 fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
@@ -194,6 +207,7 @@ fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
     let every = job.checkpoint.every.map(|every| match every {
         Every::Steps(steps) => plural(steps, "step"),
         Every::Seconds(seconds) => format!("{seconds} s"),
+        Every::Auto { .. } => "auto".into(),
     });
     json!({
         "job": job.name,
@@ -221,12 +235,14 @@ fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
         "halo_bytes": preview.halo_bytes,
         "memory_per_rank": preview.rank_bytes,
         "memory": preview.all_bytes(),
+        "memory_of_copy": preview.copy_bytes,
         "memory_available": preview.available,
         "checkpoint_bytes": preview.checkpoint_bytes,
         "checkpoint_files": preview.files,
         "checkpoint_every": every,
         "checkpoints": checkpoints(job),
         "checkpoints_kept": job.checkpoint.keep,
+        "checkpoints_kept_every": job.checkpoint.keep_every,
         "images": views::images(job),
         "reduces": views::reduces(job),
         "probes": views::probes(job),

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::run::duration;
 use crate::checkpoint::{Checkpoint, CheckpointError, Disk, MANIFEST, Refused, home, newest};
 use crate::exit::{Exit, Failure};
 use crate::observe::record::RunRecord;
@@ -12,6 +14,7 @@ use crate::observe::record::RunRecord;
 mod diff;
 mod export;
 mod list;
+mod now;
 pub(super) mod show;
 pub(super) mod text;
 mod verify;
@@ -20,7 +23,7 @@ mod verify;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  ringfort checkpoint list out/plate\n  ringfort checkpoint verify out/plate\n  \
     ringfort checkpoint show out/plate/checkpoints/step-0000000500\n  ringfort checkpoint diff out/a out/b\n  \
-    ringfort checkpoint prune out/plate --keep 2\n  \
+    ringfort checkpoint prune out/plate --keep 2\n  ringfort checkpoint now out/plate\n  \
     ringfort checkpoint export out/plate --field temperature --out plate.vti")]
 pub struct Args {
     #[command(subcommand)]
@@ -70,9 +73,12 @@ enum Tool {
     Prune {
         /// Folder of the run.
         dir: PathBuf,
-        /// Newest checkpoints that stay.
-        #[arg(long, default_value_t = 3)]
-        keep: usize,
+        /// Newest checkpoints that stay [default: what the run's job says].
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+        /// Of every so many steps the first one stays, too [default: what the run's job says; 0: none].
+        #[arg(long, value_name = "STEPS")]
+        keep_every: Option<u64>,
         /// Run id, where the newest checkpoint's is not the one meant.
         #[arg(long)]
         run: Option<String>,
@@ -88,11 +94,13 @@ enum Tool {
         #[arg(long, value_name = "X.npy|X.vti")]
         out: PathBuf,
     },
-    /// Ask a running job for a checkpoint.
+    /// Ask the job that runs in a folder for a checkpoint, and wait for it; exit 74 if it could not be written.
     Now {
-        /// Not yet supported.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<String>,
+        /// Folder of the run.
+        dir: PathBuf,
+        /// How long to wait at most.
+        #[arg(long, value_name = "TIME", default_value = "10min", value_parser = duration)]
+        wait: Duration,
     },
 }
 
@@ -110,9 +118,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             Target::Checkpoint(folder) => verify::one(&folder, *json),
         },
         Tool::Diff { a, b, json } => diff::diff(&one(a)?, &one(b)?, *json),
-        Tool::Prune { dir, keep, run } => list::prune(&run_dir(dir)?, *keep, run.as_deref()),
+        Tool::Prune { dir, keep, keep_every, run } => list::prune(&run_dir(dir)?, (*keep, *keep_every), run.as_deref()),
         Tool::Export { checkpoint, field, out } => export::export(&one(checkpoint)?, field, out).map(|()| Exit::Done),
-        Tool::Now { .. } => super::absent("checkpoint now"),
+        Tool::Now { dir, wait } => now::now(&run_dir(dir)?, *wait),
     }
 }
 

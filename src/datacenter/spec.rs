@@ -121,7 +121,7 @@ impl Spec {
         let round = shape.steps_per_exchange;
         let kept = match job.checkpoint.every {
             Some(Every::Steps(steps)) => Some(steps),
-            Some(Every::Seconds(_)) | None => None,
+            Some(Every::Seconds(_) | Every::Auto { .. }) | None => None,
         };
         let generation = job.datacenter.snapshot_every.unwrap_or_else(|| {
             let most = between_snapshots(job, &shape.cuts, footprint, round);
@@ -249,8 +249,9 @@ impl Run {
             keep: self.whole.job.checkpoint.keep,
             keep_every: match self.whole.job.checkpoint.every {
                 Some(Every::Steps(steps)) => steps,
-                Some(Every::Seconds(_)) | None => self.spec.generation,
+                Some(Every::Seconds(_) | Every::Auto { .. }) | None => self.spec.generation,
             },
+            for_good: self.whole.job.checkpoint.keep_every,
             threads,
             parked: blocks.saturating_mul(3_usize.pow(4)).min(1 << 16),
             lease_ms,

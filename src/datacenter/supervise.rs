@@ -293,7 +293,7 @@ impl Supervisor<'_> {
 
     /// Removes checkpoints beyond those that the job keeps.
     fn prune(&self, say: Say<'_>) {
-        let keep = self.run.whole.job.checkpoint.keep;
+        let keep = self.run.whole.job.checkpoint.keeps();
         let pruned = checkpoint::prune(&Disk, &self.dir, self.run.id, keep, &mut BTreeSet::new());
         for warning in &pruned.warnings {
             say(&format!("warning: an old checkpoint could not be removed: {warning}"));

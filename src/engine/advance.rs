@@ -8,6 +8,7 @@
 
 mod blocking;
 mod boundary;
+mod copy;
 mod fill;
 pub mod footprint;
 mod lanes;

@@ -275,6 +275,16 @@ impl<T: Real> Fields<T> {
         matches!(self.slots[slot], Storage::Full { spare: Some(_), .. })
     }
 
+    /// All values of `slot` as they are stored.
+    ///
+    /// # Panics
+    ///
+    /// If the slot has no value per cell.
+    pub(crate) fn stored(&self, slot: usize) -> &[T] {
+        let Storage::Full { now, .. } = &self.slots[slot] else { panic!("slot {slot} has no value per cell") };
+        now
+    }
+
     /// Copies the values of `slot` in `span` to `out`, in memory order.
     ///
     /// # Panics

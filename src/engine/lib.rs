@@ -11,6 +11,7 @@
 //! | [`source`] | what is added at a point, over time |
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | `memory` | arrays in huge pages |
+//! | [`copied`] | a block's own values at one moment |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
 //! | [`operations`], [`ceiling`] | the arithmetic of a point, and how fast a machine does it |
 //!
@@ -18,6 +19,7 @@
 
 pub mod advance;
 pub mod ceiling;
+pub mod copied;
 pub mod field;
 pub mod grid;
 pub mod inflow;

@@ -49,6 +49,11 @@ impl<T: Real> Values<T> {
         debug_assert!(map.as_ptr().wrapping_add(before).align_offset(LINE) == 0, "a map begins at a page");
         Self { map, before, len, values: PhantomData }
     }
+
+    /// The values' bytes, as memory holds them.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.map[self.before..self.before + self.len * T::BYTES]
+    }
 }
 
 impl<T: Real> Deref for Values<T> {

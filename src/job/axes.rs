@@ -216,7 +216,9 @@ impl Seen<'_> {
     pub(super) fn steps(&self, path: &[&str], text: &str, what: &str) -> Result<u64, JobError> {
         match schedule::every(self.document, path, text)? {
             Every::Steps(steps) => Ok(steps),
-            Every::Seconds(_) => Err(self.document.wrong(path, format!("{what} follow steps; write \"N steps\""))),
+            Every::Seconds(_) | Every::Auto { .. } => {
+                Err(self.document.wrong(path, format!("{what} follow steps; write \"N steps\"")))
+            }
         }
     }
 }

@@ -21,12 +21,8 @@ use super::overrides;
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Keys whose features come later: the table they stand in (`*` for any name) and the key.
-const LATER: &[(&[&str], &str)] = &[
-    (&["checkpoint"], "mtbf"),
-    (&["torus"], "machine"),
-    (&["fields", "*"], "checkpoint"),
-    (&["fields", "*"], "field"),
-];
+const LATER: &[(&[&str], &str)] =
+    &[(&["torus"], "machine"), (&["fields", "*"], "checkpoint"), (&["fields", "*"], "field")];
 
 /// The text in force and its name in errors.
 #[derive(Clone, Debug)]

@@ -14,7 +14,9 @@ const LONGEST_NAME: usize = 64;
 /// Last step that a job may have: up to here `step as f64` is exact.
 const MOST_STEPS: u64 = 1 << 53;
 /// Checkpoints kept where the job does not say.
-const KEEP: usize = 3;
+pub const KEEP: usize = 3;
+/// Mean time between failures where the job does not say, in seconds.
+const MTBF_S: f64 = 86400.0;
 /// Fewest checkpoints kept.
 const FEWEST_KEPT: usize = 2;
 /// How long a halo may take where the job does not say, in seconds.
@@ -113,12 +115,15 @@ pub(super) fn checkpoint(
     given: &schema::Checkpoint,
     notes: &mut Vec<String>,
 ) -> Result<Checkpoint, JobError> {
-    let path = ["checkpoint", "every"];
+    let mtbf_s = mtbf(document, given.mtbf.as_deref())?;
     let every = match given.every.as_deref().map(str::trim) {
         None => None,
-        Some("auto") => return Err(document.later(&path, "checkpoint.every = \"auto\"")),
-        Some(text) => Some(every(document, &path, text)?),
+        Some("auto") => Some(Every::Auto { mtbf_s: mtbf_s.unwrap_or(MTBF_S) }),
+        Some(text) => Some(every(document, &["checkpoint", "every"], text)?),
     };
+    if mtbf_s.is_some() && !matches!(every, Some(Every::Auto { .. })) {
+        notes.push("checkpoint.mtbf changes nothing: it is for every = \"auto\"".into());
+    }
     let keep = match given.keep {
         None => KEEP,
         Some(0) => {
@@ -136,7 +141,26 @@ pub(super) fn checkpoint(
             usize::try_from(keep).map_err(|_| document.wrong(&["checkpoint", "keep"], "too many for this machine"))?
         }
     };
-    Ok(Checkpoint { every, keep })
+    let path = ["checkpoint", "keep_every"];
+    let keep_every = match given.keep_every.as_deref() {
+        None => None,
+        Some(text) => match self::every(document, &path, text)? {
+            Every::Steps(steps) => Some(steps),
+            Every::Seconds(_) | Every::Auto { .. } => {
+                return Err(
+                    document.wrong(&path, format!("`{text}`: what is kept is counted in steps; write \"N steps\""))
+                );
+            }
+        },
+    };
+    Ok(Checkpoint { every, keep, keep_every, background: given.background.unwrap_or(true) })
+}
+
+/// Mean time between failures in seconds.
+fn mtbf(document: &Document, given: Option<&str>) -> Result<Option<f64>, JobError> {
+    let Some(text) = given else { return Ok(None) };
+    let wrong = || document.wrong(&["checkpoint", "mtbf"], format!("`{text}` is no duration; {DURATIONS}"));
+    duration(text).map(Some).ok_or_else(wrong)
 }
 
 /// Settings of torus mode.
@@ -164,7 +188,7 @@ pub(super) fn datacenter(
     let snapshot_every = match given.snapshot_every.as_deref() {
         None => None,
         Some(text) => match (every(document, &path, text)?, checkpoint.every) {
-            (Every::Seconds(_), _) => {
+            (Every::Seconds(_) | Every::Auto { .. }, _) => {
                 return Err(
                     document.wrong(&path, format!("`{text}`: snapshots are counted in steps; write \"N steps\""))
                 );

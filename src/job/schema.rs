@@ -236,10 +236,19 @@ pub(super) struct Source {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checkpoint {
-    /// "N steps", or "N s", "N min", "N h"; default: only after the last step.
+    /// "N steps", or "N s", "N min", "N h", or "auto": as often as loses least, from what checkpoints are measured to take and
+    /// mtbf; default: only after the last step.
     pub(super) every: Option<String>,
+    /// For "auto": mean time between failures of the machines together, such as "24 h" (default).
+    pub(super) mtbf: Option<String>,
     /// Newest kept; default 3, at least 2.
     pub(super) keep: Option<u64>,
+    /// "N steps": of every N steps the first checkpoint is kept for good, beside the newest.
+    pub(super) keep_every: Option<String>,
+    /// Torus mode: checkpoints are written from a copy while the run goes on (default), which takes memory for another state;
+    /// false: the run waits until each is on the disk.
+    #[serde(rename = "async")]
+    pub(super) background: Option<bool>,
 }
 
 /// A picture of a plane of a field.

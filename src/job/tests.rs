@@ -51,7 +51,7 @@ fn defaults_are_filled_in() {
     assert_eq!((job.grid.axes, job.grid.points), (2, [1, 1, 4, 6]));
     assert_eq!(job.setup.spacing, [1.0, 1.0]);
     assert_eq!(job.time, Time { steps: 3, step: TimeStep::Seconds(1.0), speed_max: 0.0 });
-    assert_eq!(job.checkpoint, Checkpoint { every: None, keep: 3 });
+    assert_eq!(job.checkpoint, Checkpoint { every: None, keep: 3, keep_every: None, background: true });
     assert_eq!(job.torus, Torus { ranks: None, steps_per_exchange: 1, deadline_s: 600.0 });
     assert_eq!(job.setup.number("gravity"), 9.81);
     assert_eq!(job.setup.parameters["flux"], Value::Word("hll".to_owned()));
@@ -164,6 +164,9 @@ fn planes_are_the_nearest_points() {
 #[test]
 fn one_kept_checkpoint_becomes_two() {
     let job = job(POND, &["checkpoint.keep=1", "checkpoint.every=10 min"]).unwrap();
-    assert_eq!(job.checkpoint, Checkpoint { every: Some(Every::Seconds(600.0)), keep: 2 });
+    assert_eq!(
+        job.checkpoint,
+        Checkpoint { every: Some(Every::Seconds(600.0)), keep: 2, keep_every: None, background: true }
+    );
     assert_eq!(job.notes.len(), 1);
 }

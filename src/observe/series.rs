@@ -155,6 +155,40 @@ impl Series {
         }
     }
 
+    /// [`Series::sync`], to be done later, by any thread.
+    pub fn sync_later(&mut self, job: &Job, step: u64) -> SyncLater {
+        let mut all: Vec<Later> = Vec::new();
+        let mut add = |(event, what): (&'static str, String), sync: Box<dyn FnOnce() -> Option<Problem> + Send>| {
+            all.push(Box::new(move || {
+                sync().map(|Problem { words, again }| Trouble { step, event, what, problem: words, again })
+            }));
+        };
+        let table = |table: &Table| {
+            let sync = table.sync_later();
+            Box::new(move || sync().err().map(Problem::from)) as Box<dyn FnOnce() -> Option<Problem> + Send>
+        };
+        if let Some(sums_table) = &self.sums {
+            add(sums(), table(sums_table));
+        }
+        for (one, probe) in job.probes.iter().zip(&self.probes) {
+            if let Some(probe) = probe {
+                add(of_probe(&one.name), table(probe));
+            }
+        }
+        for (one, group) in job.outputs.iter().zip(&mut self.outputs) {
+            if let Some(group) = group {
+                let sync = group.sync_later();
+                add(of_output(&one.name), Box::new(move || sync().err().map(Problem::from)));
+            }
+        }
+        SyncLater { all }
+    }
+
+    /// Keeps what went wrong elsewhere, to be told.
+    pub fn add_troubles(&mut self, troubles: Vec<Trouble>) {
+        self.troubles.extend(troubles);
+    }
+
     /// What `done` gives; its error is kept to be told.
     fn keep<V, E: Into<Problem>>(
         &mut self,
@@ -169,6 +203,23 @@ impl Series {
                 None
             }
         }
+    }
+}
+
+/// Forces one file to the disk; what went wrong.
+type Later = Box<dyn FnOnce() -> Option<Trouble> + Send>;
+
+/// What was added to files and is still to be forced to the disk.
+#[derive(Default)]
+pub struct SyncLater {
+    all: Vec<Later>,
+}
+
+impl SyncLater {
+    /// Forces it to the disk, and returns what went wrong.
+    #[must_use]
+    pub fn sync(self) -> Vec<Trouble> {
+        self.all.into_iter().filter_map(|sync| sync()).collect()
     }
 }
 

@@ -115,6 +115,12 @@ impl Table {
         self.file.sync_data().map_err(self.wrong("stored"))
     }
 
+    /// [`Table::sync`] of the rows so far, to be done later, by any thread.
+    pub fn sync_later(&self) -> impl FnOnce() -> Result<(), TableError> + Send + use<> {
+        let (file, wrong) = (self.file.try_clone(), self.wrong("stored"));
+        move || file.and_then(|file| file.sync_data()).map_err(wrong)
+    }
+
     fn wrong(&self, action: &'static str) -> impl FnOnce(io::Error) -> TableError + use<> {
         let path = self.path.clone();
         move |source| TableError::File { path, action, source }

@@ -1,8 +1,10 @@
 //! Faults on purpose, for tests: `RINGFORT_FAULT="panic|abort|stall|nan@step=7,part=3,phase=write"`.
 //!
-//! Without `part`, every part fails; without `phase`, it happens after the round that reaches the step.
+//! Without `part`, every part fails; without `phase`, it happens after the round that reaches the step. A stall of so many
+//! `seconds=` happens at that step alone, another one at that step or the first later one, and for ever.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub enum Kind {
     Panic,
     /// The process ends at once.
     Abort,
-    /// The rank does nothing for ever.
+    /// The rank, or the thread that writes its checkpoints, does nothing for ever, or for a while.
     Stall,
     /// A value of the rank's block becomes NaN.
     Nan,
@@ -39,6 +41,8 @@ pub struct Fault {
     step: u64,
     part: Option<usize>,
     phase: Phase,
+    /// How long a stall lasts; `None`: for ever.
+    lasts: Option<Duration>,
 }
 
 /// A fault that cannot be read.
@@ -70,11 +74,16 @@ impl Fault {
         match self.kind {
             Kind::Panic => panic!("fault on purpose at step {step}, part {part}"),
             Kind::Abort => std::process::abort(),
-            Kind::Stall => loop {
-                std::thread::sleep(std::time::Duration::from_secs(1));
+            Kind::Stall => match self.lasts {
+                Some(lasts) if step == self.step => std::thread::sleep(lasts),
+                Some(_) => {}
+                None => loop {
+                    std::thread::sleep(Duration::from_secs(1));
+                },
             },
-            Kind::Nan => step == self.step,
+            Kind::Nan => return step == self.step,
         }
+        false
     }
 }
 
@@ -91,11 +100,15 @@ impl FromStr for Fault {
             "nan" => Kind::Nan,
             _ => return Err(wrong()),
         };
-        let mut fault = Self { kind, step: 0, part: None, phase: Phase::Compute };
+        let mut fault = Self { kind, step: 0, part: None, phase: Phase::Compute, lasts: None };
         for entry in place.split(',') {
             match entry.split_once('=').ok_or_else(wrong)? {
                 ("step", step) => fault.step = step.parse().map_err(|_| wrong())?,
                 ("part", part) => fault.part = Some(part.parse().map_err(|_| wrong())?),
+                ("seconds", seconds) if kind == Kind::Stall => {
+                    let seconds = seconds.parse().map_err(|_| wrong())?;
+                    fault.lasts = Some(Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?);
+                }
                 ("phase", "exchange") => fault.phase = Phase::Exchange,
                 ("phase", "compute") => fault.phase = Phase::Compute,
                 ("phase", "copy") => fault.phase = Phase::Copy,
@@ -115,10 +128,22 @@ mod tests {
     #[test]
     fn reads_what_the_tests_write() {
         let fault: Fault = "nan@step=7,part=3".parse().unwrap();
-        assert_eq!(fault, Fault { kind: Kind::Nan, step: 7, part: Some(3), phase: Phase::Compute });
+        let expected = Fault { kind: Kind::Nan, step: 7, part: Some(3), phase: Phase::Compute, lasts: None };
+        assert_eq!(fault, expected);
+        let fault: Fault = "stall@step=7,seconds=0.01,phase=write".parse().unwrap();
+        assert!(!fault.happens(Phase::Write, 7, 0) && !fault.happens(Phase::Write, 8, 0));
         assert!(fault.happens(Phase::Compute, 7, 3));
         assert!(!fault.happens(Phase::Compute, 6, 3) && !fault.happens(Phase::Compute, 7, 2));
-        for wrong in ["", "abort", "abort@", "abort@step", "abort@step=x", "die@step=1", "abort@step=1,phase=lunch"] {
+        for wrong in [
+            "",
+            "abort",
+            "abort@",
+            "abort@step",
+            "abort@step=x",
+            "die@step=1",
+            "abort@step=1,phase=lunch",
+            "nan@seconds=1",
+        ] {
             assert!(wrong.parse::<Fault>().is_err(), "{wrong}");
         }
     }

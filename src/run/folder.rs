@@ -4,13 +4,15 @@
 //! no other rank decides from its own view of the disk. Invariant: two runs never write to one folder at a time.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::checkpoint::{self, Disk, Parent, RunId};
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::observe::events::{Events, EventsError};
-use crate::observe::record::{RecordError, RunRecord};
+use crate::observe::record::{RecordError, RunRecord, host_name};
 
 /// How a run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +75,12 @@ pub enum FolderError {
         dir: PathBuf,
     },
     /// Another process runs in it.
-    #[error("{} is in use by another run; wait for it to end, or choose another --out folder", dir.display())]
+    #[error("{} is in use by another run ({holder}); wait for it to end, or choose another --out folder", dir.display())]
     InUse {
         /// The folder.
         dir: PathBuf,
+        /// Its first process: host, number and start, as far as it says so.
+        holder: String,
     },
     /// It holds no run.
     #[error("{} holds no run (no run.json), so there is nothing to restart; start one with ringfort run", dir.display())]
@@ -205,15 +209,64 @@ impl Folder {
     }
 }
 
+/// Tries to lock a folder, and time between two: who only looks for a holder holds the lock for a moment.
+const TRIES: u32 = 5;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+/// Most bytes that a holder says of itself.
+const MOST_SAID: u64 = 1024;
+
 fn lock(dir: &Path) -> Result<File, FolderError> {
     let path = dir.join("lock");
     let fail = |source| FolderError::Io { action: "lock", path: path.clone(), source };
-    let file = File::options().create(true).append(true).open(&path).map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FolderError::InUse { dir: dir.into() }),
+    let mut file = File::options().create(true).append(true).open(&path).map_err(fail)?;
+    for rest in (0..TRIES).rev() {
+        match file.try_lock() {
+            Ok(()) => {
+                // For people alone: a folder that takes a lock and no bytes is locked all the same.
+                let _not_vital = file.set_len(0).and_then(|()| file.write_all(holds().as_bytes()));
+                return Ok(file);
+            }
+            Err(TryLockError::WouldBlock) if rest > 0 => std::thread::sleep(BETWEEN_TRIES),
+            Err(TryLockError::WouldBlock) => return Err(FolderError::InUse { dir: dir.into(), holder: said(&path) }),
+            Err(TryLockError::Error(source)) => return Err(fail(source)),
+        }
+    }
+    Err(FolderError::InUse { dir: dir.into(), holder: said(&path) })
+}
+
+/// Who runs in `dir`: what its first process says of itself; none if nobody does.
+///
+/// # Errors
+///
+/// [`FolderError::Io`] if the system refuses to tell.
+pub fn holder(dir: &Path) -> Result<Option<String>, FolderError> {
+    let path = dir.join("lock");
+    let fail = |source| FolderError::Io { action: "look at", path: path.clone(), source };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(fail(source)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(said(&path))),
         Err(TryLockError::Error(source)) => Err(fail(source)),
     }
+}
+
+/// What this process says of itself while it holds a folder.
+fn holds() -> String {
+    let started = clock::utc(clock::wall());
+    format!("host {}, process {}, started {started}\n", host_name(), std::process::id())
+}
+
+/// What the holder says in the file at `path`.
+fn said(path: &Path) -> String {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_SAID).read_to_string(&mut text));
+    let line = text.lines().next().unwrap_or_default();
+    let fine = read.is_ok() && !line.is_empty() && !line.chars().any(char::is_control);
+    if fine { line.into() } else { "it does not say which".into() }
 }
 
 /// The newest valid checkpoint of `run`, with what to tell about it and about those refused.

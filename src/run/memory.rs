@@ -2,7 +2,18 @@
 
 use std::fs;
 
+use ringfort_kernels::{Real, Role};
+
+use crate::copied::Copied;
 use crate::exit::Failure;
+use crate::job::Job;
+
+/// Bytes of the copy of a block of `cells` cells that checkpoints are written from while the run goes on; 0 where none is.
+#[must_use]
+pub fn copy_bytes<T: Real>(job: &Job, cells: usize) -> usize {
+    let components = job.declaration.of_role(Role::Component).count();
+    if job.checkpoint.overlaps(job.time.steps) { Copied::<T>::bytes_of(cells, components) } else { 0 }
+}
 
 /// Bytes that may still be allocated on this machine, as far as it says: free memory, and the limit of the control group.
 #[must_use]

@@ -14,6 +14,21 @@ pub struct Wishes {
     pub time_up: bool,
     /// Rank 0's clock: a checkpoint is due.
     pub checkpoint: bool,
+    /// How far the checkpoint in flight is.
+    pub flight: Marks,
+}
+
+/// How far the checkpoints written in the background are: the number of the last one of which each is true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Rank 0: its folder is there, so that parts may be written.
+    pub opened: u64,
+    /// A rank could not write its part.
+    pub failed: u64,
+    /// Rank 0: it exists, or never will.
+    pub settled: u64,
+    /// Rank 0's clock: nobody waits for it any longer.
+    pub given_up: u64,
 }
 
 impl Wishes {
@@ -22,11 +37,18 @@ impl Wishes {
         word[0] = u64::from(self.signal);
         word[1] = u64::from(self.time_up);
         word[2] = u64::from(self.checkpoint);
+        word[3..7].copy_from_slice(&[
+            self.flight.opened,
+            self.flight.failed,
+            self.flight.settled,
+            self.flight.given_up,
+        ]);
         word
     }
 
     fn of(word: Word) -> Self {
-        Self { signal: word[0] > 0, time_up: word[1] > 0, checkpoint: word[2] > 0 }
+        let flight = Marks { opened: word[3], failed: word[4], settled: word[5], given_up: word[6] };
+        Self { signal: word[0] > 0, time_up: word[1] > 0, checkpoint: word[2] > 0, flight }
     }
 
     /// True if the run is to stop early.

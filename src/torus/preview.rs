@@ -50,6 +50,8 @@ pub struct Preview {
     /// Most bytes that a rank holds at a time: fields, planes between steps, messages, a box of values on their way from or to a
     /// file; the program itself comes on top.
     pub rank_bytes: u64,
+    /// Most of these that are for the copy which checkpoints are written from; 0 where the run waits for each.
+    pub copy_bytes: u64,
     /// Bytes that may still be allocated on this machine.
     pub available: Option<u64>,
     /// Most messages that a rank sends in an exchange.
@@ -95,7 +97,7 @@ pub fn checkpoints(job: &Job) -> u64 {
     match job.checkpoint.every {
         _ if steps == 0 => 0,
         Some(Every::Steps(every)) => steps.div_ceil(every),
-        Some(Every::Seconds(_)) | None => 1,
+        Some(Every::Seconds(_) | Every::Auto { .. }) | None => 1,
     }
 }
 
@@ -119,7 +121,7 @@ fn preview<T: Precise>(
     describe(job, (shape.cuts, 1.0), RunId([0; 16]).into(), 0).check().map_err(refuse)?;
 
     let components = job.declaration.of_role(Role::Component).count();
-    let (mut rank_bytes, mut messages, mut halo_bytes) = (0, 0, 0);
+    let (mut rank_bytes, mut copy_bytes, mut messages, mut halo_bytes) = (0, 0, 0, 0);
     for part in unlike(&shape.cuts) {
         let block = shape.cuts.block(part);
         let engine = engine(block)?;
@@ -129,6 +131,7 @@ fn preview<T: Precise>(
         let fields = field_bytes(job, &engine, &block, shape.steps_per_exchange);
         let values = Boxes::of(&block).get(0).cells() * T::BYTES;
         rank_bytes = rank_bytes.max((fields + held + values) as u64);
+        copy_bytes = copy_bytes.max(memory::copy_bytes::<T>(job, block.cells()) as u64);
         messages = messages.max(sent as u64);
         halo_bytes = halo_bytes.max(bytes as u64);
     }
@@ -145,6 +148,7 @@ fn preview<T: Precise>(
         courant,
         longest_dt: (rate > 0.0).then(|| bound::longest_step(rate)),
         rank_bytes,
+        copy_bytes,
         available: memory::available(),
         messages,
         halo_bytes,
@@ -153,7 +157,7 @@ fn preview<T: Precise>(
     })
 }
 
-/// Most bytes of fields that are written to at a time, with the planes between steps: at the start those that it reads, without
+/// Most bytes of fields that are written to at a time, with the planes between steps and the copy of a checkpoint: at the start those that it reads, without
 /// second levels; later without those that only the start reads, nor those that pass values between stages where every round
 /// is one pass, since these then are planes between steps.
 fn field_bytes<T: Precise>(job: &Job, engine: &Engine<T>, block: &Region, steps: usize) -> usize {
@@ -175,7 +179,8 @@ fn field_bytes<T: Precise>(job: &Job, engine: &Engine<T>, block: &Region, steps:
         fields.iter().enumerate().filter(|(slot, field)| field.role == Role::Scratch && footprint.uses(*slot));
     let between: usize = scratch.map(|(slot, _)| if footprint.needs_second_level(slot) { 2 * one } else { one }).sum();
     let all_in_passes = rounds.into_iter().all(|round| engine.steps_per_pass(extent, round.steps()) > 1);
-    let steps_bytes = engine.bytes(extent, steps) + engine.ring_bytes(extent, steps) - freed;
+    let copy = memory::copy_bytes::<T>(job, block.cells());
+    let steps_bytes = engine.bytes(extent, steps) + engine.ring_bytes(extent, steps) + copy - freed;
     let now = start.count() * one;
     if !all_in_passes {
         return now.max(steps_bytes);

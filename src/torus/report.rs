@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 use super::peers::{PeerError, Peers, gather};
 use super::pictures::PictureError;
 use super::run::{Request, Spent};
-use super::save::Saved;
+use super::save::{Ended, Saved};
 use super::session::Session;
 use crate::advance::library::Precise;
+use crate::checkpoint;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::job::Job;
@@ -47,6 +48,8 @@ pub struct Report {
     threads: usize,
     copy_bandwidth: Option<f64>,
     checkpoint: Option<(Instant, f64)>,
+    /// Checkpoints that were skipped.
+    skipped: u64,
     /// Files that grow step by step.
     series: Series,
 }
@@ -110,6 +113,7 @@ impl Report {
             threads: request.threads * request.ranks_here,
             copy_bandwidth: None,
             checkpoint: None,
+            skipped: 0,
             series: Series::default(),
         };
         report.event("start", step, &[("ranks", json!(shape.cuts.count()))]);
@@ -197,26 +201,42 @@ impl Report {
         }
     }
 
-    /// Tells and notes what became of a checkpoint.
-    pub fn saved(&mut self, step: u64, folder: &Path, (saved, seconds): (&Saved, f64), say: Say<'_>) {
-        match saved {
-            Saved::Elsewhere => {}
-            Saved::Present => self.event("checkpoint-present", step, &[]),
+    /// Tells and notes what became of a checkpoint, which a person asked for by `request`, if one did.
+    pub fn saved(&mut self, ended: &Ended, request: Option<&str>, say: Say<'_>) {
+        let step = ended.step;
+        let request = request.map(|id| ("request", json!(id)));
+        match &ended.saved {
+            Saved::Present => self.event("checkpoint-present", step, &Vec::from_iter(request)),
             Saved::Committed { bytes, pruned } => {
-                self.checkpoint = Some((clock::now(), seconds));
-                let fields =
-                    [("bytes", json!(bytes)), ("blocking_seconds", json!(seconds)), ("write_seconds", json!(seconds))];
-                self.event("checkpoint", step, &fields);
+                self.checkpoint = Some((clock::now(), ended.blocking_s));
+                let fields = [
+                    ("bytes", json!(bytes)),
+                    ("blocking_seconds", json!(ended.blocking_s)),
+                    ("write_seconds", json!(ended.write_s)),
+                ];
+                self.event("checkpoint", step, &Vec::from_iter(fields.into_iter().chain(request)));
                 for warning in &pruned.warnings {
                     say(&format!("warning: an old checkpoint could not be removed: {warning}"));
                     self.event("prune-failed", step, &[("reason", json!(warning.to_string()))]);
                 }
             }
             Saved::Void { words } => {
-                let name = folder.strip_prefix(&self.folder.dir).unwrap_or(folder).display();
+                let name = checkpoint::shown(&checkpoint::folder(&self.folder.dir, step), "");
                 say(&format!("warning: no checkpoint {name}: {words}; the run goes on, the one before stands"));
-                self.event("checkpoint-failed", step, &[("reason", json!(words))]);
+                let fields = [("reason", json!(words))].into_iter().chain(request);
+                self.event("checkpoint-failed", step, &Vec::from_iter(fields));
             }
+        }
+    }
+
+    /// Tells once and notes that no checkpoint of `step` is written since that of step `flight` still is.
+    pub fn skipped(&mut self, step: u64, flight: u64, say: Say<'_>) {
+        self.event("checkpoint-skipped", step, &[("in_flight", json!(flight))]);
+        self.skipped += 1;
+        if self.skipped == 1 {
+            say(&format!(
+                "warning: no checkpoint of step {step}: that of step {flight} is still being written. The run goes on, and others                  that come due too early are skipped as well; a longer interval in [checkpoint] or a faster disk avoids this"
+            ));
         }
     }
 

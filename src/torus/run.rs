@@ -4,32 +4,40 @@
 //! decision is a function of completed control words or of what rank 0 sent to all; no rank decides from its own clock,
 //! signal or disk.
 
-use std::cell::RefCell;
+mod saving;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use saving::{Asked, Saving};
+
 use super::agree::{agree, decide};
+use super::background::Background;
 use super::control::{Control, Wishes};
 use super::peers::Peers;
 use super::report::Report;
-use super::save::{self, Saved, Saver, Verdict};
+use super::save::Saver;
 use super::session::Session;
+use super::when::When;
 use super::{pictures, report, series};
 use crate::advance::library::{AnyKernel, Library, Precise};
-use crate::checkpoint::{self, Checkpoint, CheckpointError, Disk, Origin, RunId};
+use crate::checkpoint::{Checkpoint, CheckpointError, Disk, Origin, RunId};
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
-use crate::job::{Every, Job, Precision};
+use crate::job::{Job, Precision};
 use crate::observe::progress::{COPIED_BYTES, copy_bandwidth};
 use crate::plan::{Due, Plan, Round};
 use crate::run::Say;
 use crate::run::begin::{Ask, Begin, begin};
 use crate::run::fault::{Fault, Phase};
 use crate::run::folder::{Folder, How};
+use crate::run::limit::limit;
 use crate::run::shape::Shape;
 use crate::run::signal::Signals;
+use crate::run::space;
 use crate::run::state::{as_f64, describe, time, timed};
 
 /// What a person asks for.
@@ -135,6 +143,14 @@ impl Start<'_> {
             report.open_series(job, session.dt, say);
             bandwidth.into_iter().for_each(|bandwidth| report.set_copy_bandwidth(bandwidth));
         }
+        let bytes = describe(job, (session.cuts, session.dt), origin, step).size().1;
+        let (limit_s, words) = limit(request.max_time);
+        let when = When::new(job, began, limit_s, bytes);
+        if report.is_some() {
+            let warning = space::warning(&Disk, (&begin.dir, origin.run), bytes);
+            words.into_iter().chain(warning).for_each(|words| say(&words));
+        }
+        let saving = agree(peers, saving(job, &session, (&begin.dir, fault.clone())))?;
         let mut running = Running {
             request,
             job,
@@ -143,16 +159,16 @@ impl Start<'_> {
             branches: begin.branches(),
             plan: Plan::new(job, shape.steps_per_exchange),
             session,
+            saving,
             control: Control::default(),
             fault,
             report,
             step,
             sound: step,
-            last_checkpoint: clock::now(),
-            asked: false,
+            when,
+            asked: Asked::new(&begin.dir, peers.rank() == 0),
             spent: Spent::default(),
             began,
-            known: RefCell::default(),
             lost: None,
         };
         let exit = running.steps(peers, say)?;
@@ -192,6 +208,23 @@ impl Start<'_> {
     }
 }
 
+/// How the rank that holds `session` writes checkpoints in `dir`.
+fn saving<T: Precise>(
+    job: &Job,
+    session: &Session<T>,
+    (dir, fault): (&Path, Option<Fault>),
+) -> Result<Saving<T>, Failure> {
+    let keep = job.checkpoint.keeps();
+    let saver = Saver { store: Arc::new(Disk), run_dir: dir.into(), keep, fault, known: BTreeSet::new() };
+    if !job.checkpoint.overlaps(job.time.steps) {
+        return Ok(Saving::InLockStep(saver));
+    }
+    let started = Background::start(job, session, saver);
+    let refused =
+        |error| Failure::usage(format!("no thread to write checkpoints: {error}; set async = false in [checkpoint]"));
+    started.map(|background| Saving::InBackground(Box::new(background))).map_err(refused)
+}
+
 /// Seconds by what they were spent on, on this rank.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
@@ -221,6 +254,7 @@ struct Running<'a, T: Precise> {
     origin: Origin,
     plan: Plan,
     session: Session<T>,
+    saving: Saving<T>,
     control: Control,
     fault: Option<Fault>,
     /// True if the state is another run's.
@@ -230,13 +264,12 @@ struct Running<'a, T: Precise> {
     step: u64,
     /// Last step whose state was found sound.
     sound: u64,
-    last_checkpoint: std::time::Instant,
-    /// True while a checkpoint that the clock asked for is on its way.
-    asked: bool,
+    /// Rank 0's clock.
+    when: When,
+    /// What people ask for.
+    asked: Asked,
     spent: Spent,
     began: std::time::Instant,
-    /// Steps of checkpoints that this start has read and found whole.
-    known: RefCell<BTreeSet<u64>>,
     /// Why the last checkpoint does not exist, if it does not.
     lost: Option<String>,
 }
@@ -245,25 +278,24 @@ impl<T: Precise> Running<'_, T> {
     /// The loop: exchange and advance, decide, look, draw, save.
     fn steps<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<Exit, Failure> {
         if self.step == 0 {
-            self.look(peers)?;
+            self.look(peers, say)?;
             self.draw(&self.plan.due(0).images, peers, say)?;
         }
         if self.branches {
             // From here on the run's folder holds all that it needs.
-            self.save(peers, say)?;
+            self.save(None, true, peers, say)?;
         }
         // A restart adds what is due at its step anew: the files were cut there.
         self.append(&self.plan.due(self.step), peers, say)?;
         while let Some(round) = self.plan.round(self.step) {
-            let decided = self.advance(&round, peers)?;
+            let decided = self.advance(&round, peers, say)?;
             let save = round.due.checkpoint || decided.checkpoint || decided.stop();
-            if round.due.scan || save {
-                self.look(peers)?;
-            }
+            let copied = self.look_or_copy(save, round.due.scan, peers, say)?;
             self.draw(&round.due.images, peers, say)?;
             self.append(&round.due, peers, say)?;
             if save {
-                self.save(peers, say)?;
+                let last = decided.stop() || self.step == self.plan.steps;
+                self.save(copied, last, peers, say)?;
             }
             if decided.stop() && self.step < self.plan.steps {
                 return Ok(Exit::Stopped);
@@ -276,14 +308,11 @@ impl<T: Precise> Running<'_, T> {
     }
 
     /// One round; returns what the ranks decided.
-    fn advance<P: Peers + ?Sized>(&mut self, round: &Round, peers: &mut P) -> Result<Wishes, Failure> {
+    fn advance<P: Peers + ?Sized>(&mut self, round: &Round, peers: &mut P, say: Say<'_>) -> Result<Wishes, Failure> {
         let began = clock::now();
         self.session.start_exchange(peers);
         let own = self.wishes();
-        let decided = self.control.exchange(peers, own)?;
-        if decided.stop() {
-            self.request.signals.agreed();
-        }
+        let decided = self.exchange_words(own, peers, say)?;
         self.happens(Phase::Exchange, round.start);
         let waited = self.session.advance(peers, round.start..round.end)?;
         self.step = round.end;
@@ -302,39 +331,15 @@ impl<T: Precise> Running<'_, T> {
             return own;
         }
         let now = clock::now();
-        if let (Some(Every::Seconds(every)), false) = (self.job.checkpoint.every, self.asked) {
-            own.checkpoint = now.duration_since(self.last_checkpoint).as_secs_f64() >= every;
-            self.asked = own.checkpoint;
-        }
-        if let Some(limit) = self.request.max_time {
-            let elapsed = now.duration_since(self.began).as_secs_f64();
-            let steps = as_f64(self.step.saturating_sub(self.first_step())).max_or(1.0);
-            let round = (self.spent.compute + self.spent.halo) / steps * as_f64(self.plan.round);
-            let save = self.spent.checkpoint / as_f64(self.spent.checkpoints).max_or(1.0);
-            own.time_up = elapsed + 2.0 * round + 2.0 * save >= limit;
-        }
+        let steps = as_f64(self.step.saturating_sub(self.first_step())).max_or(1.0);
+        let round_s = (self.spent.compute + self.spent.halo) / steps * as_f64(self.plan.round);
+        own.time_up = self.when.time_up(now, round_s);
+        own.checkpoint = self.when.due(now) | self.is_asked(now);
         own
     }
 
     fn first_step(&self) -> u64 {
         self.report.as_ref().map_or(0, Report::from_step)
-    }
-
-    /// Looks at the state; ends the run if it is not sound.
-    fn look<P: Peers + ?Sized>(&mut self, peers: &mut P) -> Result<(), Failure> {
-        match save::look(self.job, &mut self.session, peers)? {
-            Verdict::Sound => {
-                self.sound = self.step;
-                Ok(())
-            }
-            verdict => {
-                if let Some(report) = &mut self.report {
-                    report.event("diverged", self.step, &[]);
-                }
-                self.control.complete(peers)?;
-                Err(save::diverged(self.job, &self.session, verdict, (self.sound, self.step)))
-            }
-        }
     }
 
     fn draw<P: Peers + ?Sized>(&mut self, images: &[usize], peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
@@ -363,35 +368,6 @@ impl<T: Precise> Running<'_, T> {
         added?;
         if let Some(report) = &mut self.report {
             report.tell_troubles(say);
-        }
-        Ok(())
-    }
-
-    /// Writes a checkpoint of this step, which all ranks do together.
-    fn save<P: Peers + ?Sized>(&mut self, peers: &mut P, say: Say<'_>) -> Result<(), Failure> {
-        if let Some(report) = &mut self.report {
-            report.sync_series(self.job, self.step, say);
-        }
-        let meta = save::meta(self.job, &self.session, self.origin, self.step);
-        let saver = Saver {
-            store: &Disk,
-            run_dir: &self.dir,
-            keep: self.job.checkpoint.keep,
-            fault: self.fault.as_ref(),
-            known: &self.known,
-        };
-        let (saved, seconds) = timed(|| saver.save(self.job, &self.session, &meta, peers));
-        let saved = saved?;
-        self.spent.checkpoint += seconds;
-        self.spent.checkpoints += 1;
-        self.last_checkpoint = clock::now();
-        self.asked = false;
-        self.lost = match &saved {
-            Saved::Void { words } => Some(words.clone()),
-            Saved::Elsewhere | Saved::Committed { .. } | Saved::Present => None,
-        };
-        if let Some(report) = &mut self.report {
-            report.saved(self.step, &checkpoint::folder(&self.dir, self.step), (&saved, seconds), say);
         }
         Ok(())
     }

@@ -1,32 +1,29 @@
-//! A checkpoint of all ranks together, in lock-step: scan, begin, write, report, commit.
+//! What a rank does for a checkpoint: begin, write, commit; and all ranks together, in lock-step, where the run waits for it.
 //!
-//! Input: all ranks' sessions at one step. Output: a committed checkpoint, or a warning and the one before. Invariant: a
-//! state with a value that is not a number is never written, and a rank that fails voids that checkpoint alone.
+//! Input: all ranks' states at one step. Output: a committed checkpoint, or a warning and the one before. Invariant: a rank
+//! that fails voids that checkpoint alone.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use ringfort_kernels::Role;
+use serde::{Deserialize, Serialize};
 
 use super::agree::decide;
-use super::peers::{PeerError, Peers, broadcast, gather};
+use super::peers::{PeerError, Peers, gather};
 use super::session::Session;
 use crate::advance::library::Precise;
-use crate::checkpoint::{self, CheckpointError, FileRecord, Meta, Pending, Pruned, Store};
-use crate::exit::{Exit, Failure};
-use crate::grid::Extents;
+use crate::checkpoint::{self, CheckpointError, FileRecord, Keep, Meta, Pending, Pruned, Store};
+use crate::clock;
+use crate::copied::Copied;
 use crate::job::Job;
-use crate::observe::scan;
-use crate::run::boxes::Boxes;
 use crate::run::fault::{Fault, Phase};
-use crate::run::state::describe;
+use crate::run::state::{describe, timed};
 
-/// What became of a checkpoint; only rank 0 knows.
+/// What became of a checkpoint.
 #[derive(Debug)]
 pub enum Saved {
-    /// Not rank 0.
-    Elsewhere,
     /// It exists.
     Committed {
         /// Bytes of all its files.
@@ -43,18 +40,42 @@ pub enum Saved {
     },
 }
 
+/// A checkpoint that exists, or never will; only rank 0 knows.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its step.
+    pub step: u64,
+    /// What became of it.
+    pub saved: Saved,
+    /// Seconds that it held up the steps, of the rank held up longest.
+    pub blocking_s: f64,
+    /// Seconds from then on until it was there or failed.
+    pub write_s: f64,
+}
+
+/// What a rank tells of its part.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Part {
+    /// Its files.
+    Written(Vec<FileRecord>),
+    /// Why there are none.
+    Failed(String),
+    /// It stopped since another rank had failed.
+    Stopped,
+}
+
 /// Where and what to write.
-pub struct Saver<'a> {
+pub struct Saver {
     /// File operations.
-    pub store: &'a dyn Store,
+    pub store: Arc<dyn Store>,
     /// The run's folder.
-    pub run_dir: &'a Path,
-    /// Newest kept.
-    pub keep: usize,
+    pub run_dir: PathBuf,
+    /// Which ones stay.
+    pub keep: Keep,
     /// Fault on purpose.
-    pub fault: Option<&'a Fault>,
+    pub fault: Option<Fault>,
     /// Steps of checkpoints that this start has read and found whole.
-    pub known: &'a RefCell<BTreeSet<u64>>,
+    pub known: BTreeSet<u64>,
 }
 
 /// Description of the state of `session` after `step` steps.
@@ -62,115 +83,50 @@ pub fn meta<T: Precise>(job: &Job, session: &Session<T>, origin: checkpoint::Ori
     describe(job, (session.cuts, session.dt), origin, step)
 }
 
-/// A value that is not a number, or a bound that the state has left; the same on every rank.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
-    /// All is well.
-    Sound,
-    /// The lowest component and cell whose value is infinite or NaN.
-    Spoiled(usize, Extents),
-    /// The time step is beyond the bound of the present state: `dt * rate`.
-    Beyond(f64),
-}
-
-/// Looks at all ranks' values together.
-///
-/// # Errors
-///
-/// [`PeerError`] if a rank is late or lost.
-pub fn look<T: Precise, P: Peers + ?Sized>(
-    job: &Job,
-    session: &mut Session<T>,
-    peers: &mut P,
-) -> Result<Verdict, PeerError> {
-    let spoiled = job.declaration.of_role(Role::Component).find_map(|(slot, _)| spoiled(session, slot));
-    let rate = if job.declaration.rate_of_state { session.engine.largest_rate(&session.fields).0 } else { 0.0 };
-    let mut report = Vec::new();
-    report.extend((session.dt * rate).to_le_bytes());
-    if let Some(spoiled) = spoiled {
-        report.extend((spoiled.slot as u64).to_le_bytes());
-        report.extend(spoiled.cell.iter().flat_map(|&index| (index as u64).to_le_bytes()));
-    }
-    let verdict = match gather(peers, report)? {
-        None => broadcast(peers, Vec::new())?,
-        Some(reports) => {
-            let first = scan::first(reports.iter().filter_map(|report| read(report).1));
-            let most = reports.iter().map(|report| read(report).0).fold(0.0, |a: f64, b| if b > a { b } else { a });
-            let mut verdict = most.to_le_bytes().to_vec();
-            if let Some(spoiled) = first {
-                verdict.extend((spoiled.slot as u64).to_le_bytes());
-                verdict.extend(spoiled.cell.iter().flat_map(|&index| (index as u64).to_le_bytes()));
-            }
-            broadcast(peers, verdict)?
-        }
-    };
-    Ok(match read(&verdict) {
-        (_, Some(spoiled)) => Verdict::Spoiled(spoiled.slot, spoiled.cell),
-        (courant, None) if courant > 1.0 + 1e-12 => Verdict::Beyond(courant),
-        (_, None) => Verdict::Sound,
-    })
-}
-
-/// First cell of the block whose value of component `slot` is not finite; looks at one box after the other, in memory order.
-fn spoiled<T: Precise>(session: &Session<T>, slot: usize) -> Option<scan::Spoiled> {
-    let boxes = Boxes::of(&session.block());
-    let mut values = Vec::new();
-    (0..boxes.count()).find_map(|number| {
-        let some = boxes.get(number);
-        values.resize(some.cells(), T::default());
-        session.read(slot, &some, &mut values);
-        scan::scan(&values, &some).map(|cell| scan::Spoiled { slot, cell })
-    })
-}
-
-fn read(report: &[u8]) -> (f64, Option<scan::Spoiled>) {
-    let mut numbers = report.chunks_exact(8).map(|bytes| {
-        let mut number = [0; 8];
-        number.copy_from_slice(bytes);
-        u64::from_le_bytes(number)
-    });
-    let courant = f64::from_bits(numbers.next().unwrap_or(0));
-    let mut index = || numbers.next().and_then(|number| usize::try_from(number).ok());
-    let spoiled = index().and_then(|slot| Some(scan::Spoiled { slot, cell: [index()?, index()?, index()?, index()?] }));
-    (courant, spoiled)
-}
-
-impl Saver<'_> {
-    /// Writes a checkpoint of `meta`, which all ranks call with the same `meta`, after [`look`] found the state sound.
+impl Saver {
+    /// Writes a checkpoint of `meta`, which all ranks call with the same `meta`, when the state was found sound; what became of
+    /// it on rank 0.
     ///
     /// # Errors
     ///
     /// [`PeerError`] if a rank is late or lost. What the disk refuses is no error: see [`Saved`].
     pub fn save<T: Precise, P: Peers + ?Sized>(
-        &self,
+        &mut self,
         job: &Job,
         session: &Session<T>,
         meta: &Meta,
         peers: &mut P,
-    ) -> Result<Saved, PeerError> {
+    ) -> Result<Option<Ended>, PeerError> {
+        let (saved, blocking_s) = timed(|| self.in_lock_step(job, session, meta, peers));
+        Ok(saved?.map(|(saved, write_s)| Ended { step: meta.step, saved, blocking_s, write_s }))
+    }
+
+    fn in_lock_step<T: Precise, P: Peers + ?Sized>(
+        &mut self,
+        job: &Job,
+        session: &Session<T>,
+        meta: &Meta,
+        peers: &mut P,
+    ) -> Result<Option<(Saved, f64)>, PeerError> {
+        let since = clock::now();
         let mut pending = None;
         let begun = decide(peers, || {
-            let begun = checkpoint::begin(self.store, self.run_dir, meta);
+            let begun = self.begin(meta);
             pending = Some(begun);
             Ok(vec![u8::from(matches!(pending, Some(Ok(_))))])
         });
         let begun = begun.map_err(|_| PeerError::Lost { rank: 0 })?;
         if begun != [1] {
-            return Ok(match pending {
-                Some(Err(CheckpointError::Exists { .. })) => Saved::Present,
-                Some(Err(error)) => Saved::Void { words: words(&error) },
-                Some(Ok(_)) | None => Saved::Elsewhere,
-            });
+            return Ok(pending.and_then(Result::err).map(|saved| (saved, seconds_since(since))));
         }
-        let chunks = self.write(job, session, meta);
-        let report = match &chunks {
-            Ok(records) => serde_json::to_vec(records).unwrap_or_default(),
-            Err(error) => format!("!rank {}: {}", session.part, words(error)).into_bytes(),
+        let part = match self.write(job, session, meta) {
+            Ok(records) => Part::Written(records),
+            Err(error) => Part::failed(session.part, &error),
         };
-        let Some(reports) = gather(peers, report)? else { return Ok(Saved::Elsewhere) };
-        let Some(Ok(pending)) = pending else { return Ok(Saved::Elsewhere) };
-        self.happens(Phase::Manifest, meta.step, session.part);
-        Ok(self.commit(&pending, meta, &reports))
+        let Some(parts) = gather(peers, part.bytes())? else { return Ok(None) };
+        let Some(Ok(pending)) = pending else { return Ok(None) };
+        let parts = parts.iter().map(|bytes| Part::of(bytes)).collect();
+        Ok(Some(self.commit(&pending, meta, parts, since)))
     }
 
     fn write<T: Precise>(
@@ -179,79 +135,111 @@ impl Saver<'_> {
         session: &Session<T>,
         meta: &Meta,
     ) -> Result<Vec<FileRecord>, CheckpointError> {
-        let folder = checkpoint::folder(self.run_dir, meta.step);
+        let folder = checkpoint::folder(&self.run_dir, meta.step);
         let mut records = Vec::new();
         for (component, (slot, _)) in job.declaration.of_role(Role::Component).enumerate() {
             self.happens(Phase::Copy, meta.step, session.part);
             let mut read = |from: usize, out: &mut [T]| session.read_from(slot, from, out);
             let part = (session.part, component);
-            records.push(checkpoint::write_part_from(self.store, &folder, meta, part, &mut read)?);
+            records.push(checkpoint::write_part_from(&*self.store, &folder, meta, part, &mut read)?);
             self.happens(Phase::Write, meta.step, session.part);
         }
         Ok(records)
     }
 
-    fn commit(&self, pending: &Pending, meta: &Meta, reports: &[Vec<u8>]) -> Saved {
-        let mut chunks = Vec::new();
-        for report in reports {
-            match serde_json::from_slice::<Vec<FileRecord>>(report) {
-                Ok(records) => chunks.extend(records),
-                Err(_) => {
-                    let said = String::from_utf8_lossy(report);
-                    let said = said.strip_prefix('!').unwrap_or("a rank sent a report that cannot be read");
-                    let _best_effort = checkpoint::abandon(self.store, &pending.folder, meta.run);
-                    return Saved::Void { words: said.to_owned() };
-                }
+    /// Makes the checkpoint's folder; what became of the checkpoint if it is over with that.
+    pub(super) fn begin(&self, meta: &Meta) -> Result<Pending, Saved> {
+        checkpoint::begin(&*self.store, &self.run_dir, meta).map_err(|error| match error {
+            CheckpointError::Exists { .. } => Saved::Present,
+            error => Saved::Void { words: error.to_string() },
+        })
+    }
+
+    /// Writes the chunks of `part`, whose components `copied` holds, as long as `goes_on` says so.
+    pub(super) fn write_copied<T: Precise>(
+        &self,
+        meta: &Meta,
+        part: usize,
+        copied: &Copied<T>,
+        goes_on: impl Fn() -> bool,
+    ) -> Part {
+        let folder = checkpoint::folder(&self.run_dir, meta.step);
+        let mut records = Vec::new();
+        for component in 0..meta.components.len() {
+            if !goes_on() {
+                return Part::Stopped;
             }
+            match checkpoint::write_part_copied(&*self.store, &folder, meta, (part, component), copied) {
+                Ok(record) => records.push(record),
+                Err(error) => return Part::failed(part, &error),
+            }
+            self.happens(Phase::Write, meta.step, part);
         }
-        match checkpoint::commit(self.store, pending, meta, chunks) {
+        Part::Written(records)
+    }
+
+    /// Commits what all parts have written, and removes checkpoints that are not kept; or removes what was written. Returns
+    /// the seconds from `since` on until it was there, too.
+    pub(super) fn commit(
+        &mut self,
+        pending: &Pending,
+        meta: &Meta,
+        parts: Vec<Part>,
+        since: std::time::Instant,
+    ) -> (Saved, f64) {
+        self.happens(Phase::Manifest, meta.step, 0);
+        let store = &*self.store;
+        let committed = chunks(parts)
+            .and_then(|chunks| checkpoint::commit(store, pending, meta, chunks).map_err(|error| error.to_string()));
+        let seconds = seconds_since(since);
+        let saved = match committed {
             Ok(manifest) => Saved::Committed {
                 bytes: manifest.bytes(),
-                pruned: checkpoint::prune(self.store, self.run_dir, meta.run, self.keep, &mut self.known.borrow_mut()),
+                pruned: checkpoint::prune(store, &self.run_dir, meta.run, self.keep, &mut self.known),
             },
-            Err(error) => {
-                let _best_effort = checkpoint::abandon(self.store, &pending.folder, meta.run);
-                Saved::Void { words: words(&error) }
+            Err(words) => {
+                let _best_effort = checkpoint::abandon(store, &pending.folder, meta.run);
+                Saved::Void { words }
             }
-        }
+        };
+        (saved, seconds)
     }
 
     fn happens(&self, phase: Phase, step: u64, part: usize) {
-        if let Some(fault) = self.fault {
+        if let Some(fault) = &self.fault {
             let _spoils = fault.happens(phase, step, part);
         }
     }
 }
 
-/// An error with its causes.
-fn words(error: &dyn std::error::Error) -> String {
-    error.to_string()
+/// Records of all chunks; the words of the first part that failed, if one did.
+fn chunks(parts: Vec<Part>) -> Result<Vec<FileRecord>, String> {
+    let (mut chunks, mut stopped) = (Vec::new(), false);
+    for part in parts {
+        match part {
+            Part::Written(records) => chunks.extend(records),
+            Part::Failed(words) => return Err(words),
+            Part::Stopped => stopped = true,
+        }
+    }
+    if stopped { Err("a rank stopped writing".into()) } else { Ok(chunks) }
 }
 
-/// The end of a run whose state is no longer sound.
-#[must_use]
-pub fn diverged<T: Precise>(job: &Job, session: &Session<T>, verdict: Verdict, (from, to): (u64, u64)) -> Failure {
-    let between = format!("between step {from}, where all was well, and step {to}");
-    let words = match verdict {
-        Verdict::Spoiled(slot, cell) => {
-            let cell = job.grid.own(&cell);
-            format!(
-                "{} is not a finite number at point {cell:?}, {between}; no checkpoint was written from this state. \
-                 dt = {} s is {:.4} times the kernel's bound at the start; restart from the last checkpoint, or run with \
-                 a smaller step, say --set time.dt={:.3e}",
-                job.declaration.fields[slot].name,
-                session.dt,
-                session.courant,
-                session.dt / 2.0,
-            )
-        }
-        Verdict::Beyond(courant) => format!(
-            "dt = {} s is {courant:.4} times the kernel's bound for the present state, {between}; no checkpoint was \
-             written from this state. Run with a smaller step, say --set time.dt={:.3e}",
-            session.dt,
-            session.dt / courant * 0.9,
-        ),
-        Verdict::Sound => "the state is sound".into(),
-    };
-    Failure { exit: Exit::Diverged, report: Failure::usage(words).report }
+pub(super) fn seconds_since(since: std::time::Instant) -> f64 {
+    clock::now().duration_since(since).as_secs_f64()
+}
+
+impl Part {
+    pub(super) fn failed(part: usize, error: &dyn std::fmt::Display) -> Self {
+        Self::Failed(format!("rank {part}: {error}"))
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let unread = |_| Self::Failed("a rank sent a report that cannot be read".into());
+        serde_json::from_slice(bytes).unwrap_or_else(unread)
+    }
 }

@@ -89,7 +89,9 @@ impl<T: Precise> Session<T> {
         };
         let engine = agree(peers, build(known.unwrap_or(1.0)))?;
         let steps = shape.steps_per_exchange;
-        let needed = engine.bytes(block.extent, steps) + engine.ring_bytes(block.extent, steps);
+        let needed = engine.bytes(block.extent, steps)
+            + engine.ring_bytes(block.extent, steps)
+            + memory::copy_bytes::<T>(job, block.cells());
         agree(peers, memory::fits(needed, ranks_here))?;
         let mut fields = engine.allocate(block.extent, shape.steps_per_exchange);
         let place = (&grid, &cuts, part);

@@ -112,9 +112,7 @@ fn shapes() -> Vec<Case> {
 
 fn later() -> Vec<Case> {
     let mut cases = vec![
-        case("mtbf", "keep = 2", "mtbf = \"24 h\"", &["`mtbf` in [checkpoint] is not yet supported"]),
         case("machine", "ranks", "machine = \"m\"\nranks", &["`machine` in [torus] is not yet supported"]),
-        case("every auto", "5 steps", "auto", &["checkpoint.every = \"auto\" is not yet supported", ":17:9"]),
         case(
             "start from a run",
             FILE,

@@ -137,12 +137,14 @@ pub(crate) struct Faulty {
     log: Arc<Mutex<Log>>,
     at: usize,
     fault: Fault,
+    /// Bytes that it says are free.
+    pub(crate) free: Option<u64>,
 }
 
 impl Faulty {
     /// Fault at operation number `at`, counted from 0.
     pub(crate) fn new(at: usize, fault: Fault) -> Self {
-        Self { log: Arc::default(), at, fault }
+        Self { log: Arc::default(), at, fault, free: None }
     }
 
     /// Operations so far.
@@ -203,6 +205,10 @@ impl Sink for FaultySink {
 }
 
 impl Store for Faulty {
+    fn free(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(self.free)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>> {
         self.operate()?;
         let file = Disk.create(path)?;

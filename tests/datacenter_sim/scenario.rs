@@ -15,6 +15,7 @@ pub(crate) const LIMITS: Limits = Limits {
     lead: 0,
     keep: 2,
     keep_every: 1,
+    for_good: None,
     threads: 1,
     parked: 64,
     lease_ms: 1000,
@@ -60,7 +61,9 @@ impl Shape {
         let plan = Plan { steps: self.steps, round: self.round, checkpoint: Some(self.every), ..Plan::default() };
         let physics = Physics::new(self.parts, 4, self.ragged, self.wrap, self.round as usize, self.steps);
         let keep_every = 1 + seed % 3 * self.every;
-        let limits = Limits { lead: self.lead, keep_every, threads: self.threads, poll_ms: self.poll_ms, ..LIMITS };
+        let for_good = (seed % 2 == 0).then_some(3 * self.every);
+        let limits =
+            Limits { lead: self.lead, keep_every, for_good, threads: self.threads, poll_ms: self.poll_ms, ..LIMITS };
         let mut config = Config::new(plan, &physics.cuts, [self.wrap; 4], limits).unwrap();
         config.bugs = bugs;
         let mut world = World::new(config, physics, seed);

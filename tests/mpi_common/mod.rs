@@ -339,7 +339,14 @@ impl Bench {
     }
 }
 
-/// A job of the kernel `heat` on `points`, which no number of ranks divides.
+/// `job` of [`heat`] with checkpoints that are written while the run goes on.
+pub(crate) fn in_background(job: &str) -> String {
+    assert!(job.contains("async = false\n"), "{job}");
+    job.replace("async = false\n", "")
+}
+
+/// A job of the kernel `heat` on `points`, which no number of ranks divides. It waits for each of its checkpoints, so that none
+/// is skipped however fast the steps are.
 pub(crate) fn heat(points: &str, boundary: &str, varying: bool, steps: u64, checkpoint: &str) -> String {
     let axes = points.split(',').count();
     let names = &["z", "y", "x"][3 - axes..];
@@ -352,7 +359,7 @@ pub(crate) fn heat(points: &str, boundary: &str, varying: bool, steps: u64, chec
     format!(
         "[grid]\npoints = [{points}]\nspacing = [{spacing}]\nboundary = [{boundary}]\n[kernel]\nname = \"heat\"\n[fields]\n\
          temperature = {{ formula = \"300 + 20*({temperature})\" }}\ndiffusivity = {diffusivity}\n\
-         [time]\nsteps = {steps}\ncourant = 0.9\n[checkpoint]\nevery = \"{checkpoint}\"\n"
+         [time]\nsteps = {steps}\ncourant = 0.9\n[checkpoint]\nevery = \"{checkpoint}\"\nasync = false\n"
     )
 }
 

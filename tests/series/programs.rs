@@ -24,6 +24,7 @@ steps = 60
 dt = 0.02
 [checkpoint]
 every = "20 steps"
+async = false
 [[probe]]
 name = "centre"
 at = [9.9, 4.1]

@@ -7,8 +7,8 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::job::Job;
 use crate::run::shape::Shape;
+use crate::torus::look::{self, Verdict};
 use crate::torus::peers::FIRST_DEADLINE;
-use crate::torus::save::{self, Verdict};
 use crate::torus::session::Session;
 use crate::torus::threads::Threads;
 
@@ -58,9 +58,9 @@ impl<T: Precise> Case<T> {
 
     /// Refuses a state that is not sound: its speed says nothing.
     pub(super) fn look(&mut self, job: &Job) -> Result<(), Failure> {
-        match save::look(job, &mut self.session, &mut self.peers)? {
+        match look::look(job, &self.session, &mut self.peers)? {
             Verdict::Sound => Ok(()),
-            verdict => Err(save::diverged(job, &self.session, verdict, (0, self.step))),
+            verdict => Err(look::diverged(job, &self.session, verdict, (0, self.step))),
         }
     }
 }

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::text::{age, size, table};
 use super::{failure, print, print_json};
-use crate::checkpoint::{self, Checkpoint, Disk, Entry, Kind, MANIFEST, MIN_KEEP, RunId, State, Store, scan};
+use crate::checkpoint::{self, Checkpoint, Disk, Entry, Keep, Kind, MANIFEST, MIN_KEEP, RunId, State, Store, scan};
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::job::{Job, KEEP};
 
 /// One line of the list.
 struct Line {
@@ -104,13 +105,18 @@ fn as_json(line: &Line) -> serde_json::Value {
     })
 }
 
-/// Removes all but the newest `keep` checkpoints of one run in `dir`.
-pub(super) fn prune(dir: &Path, keep: usize, run: Option<&str>) -> Result<Exit, Failure> {
-    if keep == 0 {
-        return Err(Failure::usage(format!("--keep 0 would leave nothing to restart from; at least {MIN_KEEP} stay")));
-    }
-    if keep < MIN_KEEP {
-        eprintln!("--keep {keep} is raised to {MIN_KEEP}: a damaged newest checkpoint needs one to fall back to");
+/// Removes the checkpoints of one run in `dir` that are not among the newest and stay for no other reason: as its job says,
+/// where nothing is asked for.
+pub(super) fn prune(dir: &Path, asked: (Option<usize>, Option<u64>), run: Option<&str>) -> Result<Exit, Failure> {
+    match asked.0 {
+        Some(0) => {
+            let words = format!("--keep 0 would leave nothing to restart from; at least {MIN_KEEP} stay");
+            return Err(Failure::usage(words));
+        }
+        Some(keep) if keep < MIN_KEEP => {
+            eprintln!("--keep {keep} is raised to {MIN_KEEP}: a damaged newest checkpoint needs one to fall back to");
+        }
+        Some(_) | None => {}
     }
     let run: RunId = match run {
         Some(text) => text.parse().map_err(|error| Failure::new(Exit::Usage, error))?,
@@ -122,7 +128,7 @@ pub(super) fn prune(dir: &Path, keep: usize, run: Option<&str>) -> Result<Exit, 
             }
         },
     };
-    let pruned = checkpoint::prune(&Disk, dir, run, keep, &mut BTreeSet::new());
+    let pruned = checkpoint::prune(&Disk, dir, run, rule(dir, asked, run)?, &mut BTreeSet::new());
     for warning in &pruned.warnings {
         eprintln!("warning: {warning}");
     }
@@ -133,6 +139,21 @@ pub(super) fn prune(dir: &Path, keep: usize, run: Option<&str>) -> Result<Exit, 
         print("nothing to remove\n");
     }
     Ok(Exit::Done)
+}
+
+/// What stays: as asked for, else as the job in the newest checkpoint of `run` says.
+fn rule(dir: &Path, (newest, every): (Option<usize>, Option<u64>), run: RunId) -> Result<Keep, Failure> {
+    let said = match (newest, every) {
+        (Some(newest), Some(every)) => Keep { newest, every: Some(every) },
+        _ => {
+            let found = checkpoint::newest(&Disk, dir, Some(run), false).map_err(failure)?;
+            let text = found.checkpoint.map(|found| found.meta().job.clone()).unwrap_or_default();
+            // A job that this program does not understand says nothing.
+            Job::keeps(&text, &dir.join("job.toml")).unwrap_or(Keep { newest: KEEP, every: None })
+        }
+    };
+    let every = every.or(said.every).filter(|&every| every > 0);
+    Ok(Keep { newest: newest.unwrap_or(said.newest), every })
 }
 
 fn newest_run(dir: &Path) -> Result<Option<RunId>, Failure> {

@@ -16,6 +16,8 @@ pub struct Limits {
     pub keep: usize,
     /// Only generations at multiples of so many steps, and the last one, count among those kept.
     pub keep_every: u64,
+    /// Of every so many steps the first complete generation is kept for good.
+    pub for_good: Option<u64>,
     /// Computations at once.
     pub threads: usize,
     /// Most requests that wait at a worker for shells still to be made.
@@ -194,6 +196,7 @@ mod tests {
             lead: 6,
             keep: 2,
             keep_every: 1,
+            for_good: None,
             threads: 1,
             parked: 8,
             lease_ms: 400,

@@ -139,10 +139,22 @@ impl Group {
     /// [`OutputError::File`] if the disk refuses.
     pub fn sync(&mut self) -> Result<(), OutputError> {
         while let Some(path) = self.dirty.first().cloned() {
-            File::open(&path).and_then(|file| file.sync_all()).map_err(refused(&path, "stored"))?;
+            sync(&path)?;
             self.dirty.remove(&path);
         }
         Ok(())
+    }
+
+    /// [`Group::sync`] of the times so far, to be done later, by any thread. What the disk refuses then is not tried again.
+    pub fn sync_later(&mut self) -> impl FnOnce() -> Result<(), OutputError> + Send + use<> {
+        let dirty = std::mem::take(&mut self.dirty);
+        move || {
+            let mut all = Ok(());
+            for path in &dirty {
+                all = all.and(sync(path));
+            }
+            all
+        }
     }
 
     /// Writes the metadata of a group of `times` times.
@@ -199,6 +211,11 @@ impl Group {
         }
         Ok(())
     }
+}
+
+/// Forces the file or folder at `path` to the disk.
+fn sync(path: &Path) -> Result<(), OutputError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(refused(path, "stored"))
 }
 
 fn refused(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> OutputError + use<> {

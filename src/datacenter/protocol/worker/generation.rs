@@ -11,6 +11,7 @@ use super::super::message::{BlobOp, Ending, Note};
 use super::super::name::{Blob, Block, Value, manifest};
 use super::Worker;
 use super::goal::{Asked, Goal};
+use crate::checkpoint::Keep;
 
 /// What the blobs held when last looked at.
 #[derive(Debug, Default)]
@@ -165,7 +166,9 @@ impl Worker {
         let complete: Vec<u64> = if bugs.one_generation_kept { vec![self.newest; 2] } else { complete.collect() };
         let Some(&before) = complete.get(1) else { return };
         let lasting = complete.iter().filter(|&&step| self.config.lasting(step)).take(self.config.limits.keep);
-        let kept: BTreeSet<u64> = complete.iter().take(2).chain(lasting).copied().collect();
+        let rule = Keep { newest: self.config.limits.keep, every: self.config.limits.for_good };
+        let for_good = rule.for_good(complete.iter().copied());
+        let kept: BTreeSet<u64> = complete.iter().take(2).chain(lasting).chain(&for_good).copied().collect();
         let names = self.listing.names.clone();
         let listed = |step: u64| names.contains(&Blob::Manifest { step });
         for &blob in names.iter().filter(|blob| blob.step() < before && !kept.contains(&blob.step())) {
