@@ -189,6 +189,16 @@ fn gray_scott() {
 }
 
 #[test]
+fn life() {
+    let mut tally = Tally::default();
+    for (turn, beyond) in choices(2).enumerate() {
+        let (points, wide) = ([[4, 17], [12, 33]][turn % 2], turn / 2 % 2 == 0);
+        tally.job((&points, &beyond), Variant::Life, wide, &[1 + turn % 5]);
+    }
+    tally.print("life, all pairs of boundaries", 500);
+}
+
+#[test]
 fn wave() {
     let mut tally = Tally::default();
     let all = waves();

@@ -56,6 +56,7 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::Water { .. } => ["depth", "bed", "surface"],
         Variant::Wave { .. } => ["pressure", "speed", "pressure"],
         Variant::GrayScott => ["u", "v", "u"],
+        Variant::Life => ["alive"; 3],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =

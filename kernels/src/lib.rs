@@ -9,16 +9,18 @@ mod declare;
 pub mod gray_scott;
 pub mod heat;
 mod lane;
+pub mod life;
 pub mod shallow_water;
 mod stencil;
 pub mod wave;
 
 pub use declare::{
-    Catalog, Declaration, FAR, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value,
+    Allowed, Catalog, Declaration, FAR, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value,
 };
 pub use gray_scott::GrayScott;
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};
+pub use life::Life;
 pub use shallow_water::ShallowWater;
 pub use stencil::{Build, Cell, Kernel, Near, Stencil};
 pub use wave::Wave;

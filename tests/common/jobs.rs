@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, SHALLOW_WATER, WAVE};
+use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, LIFE, Library, SHALLOW_WATER, WAVE};
 use ringfort::job::Job;
 
 use super::relay::Relay;
@@ -11,7 +11,7 @@ static RELAY: &dyn AnyKernel = &Relay { steady: false };
 static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
 
 /// The kernels that tests run.
-pub static LIBRARY: Library = Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &RELAY, &STEADY_RELAY]);
+pub static LIBRARY: Library = Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &LIFE, &RELAY, &STEADY_RELAY]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -46,6 +46,8 @@ pub enum Variant {
     Water { degrees: bool, surface: bool },
     /// On two or three axes only.
     GrayScott,
+    /// On two axes only.
+    Life,
     /// On one to three axes only. Speed varies or is one number; the level before is given or not; sponge or not; spacing is the
     /// same along all axes or not.
     Wave { order: usize, varying: bool, before: bool, sponge: bool, even: bool },
@@ -71,7 +73,7 @@ pub fn waters() -> Vec<Variant> {
 pub fn particular(axes: usize) -> Vec<Variant> {
     match axes {
         1 => waves().into_iter().step_by(5).collect(),
-        2 => [waters(), vec![Variant::GrayScott], waves().into_iter().step_by(7).collect()].concat(),
+        2 => [waters(), vec![Variant::GrayScott, Variant::Life], waves().into_iter().step_by(7).collect()].concat(),
         3 => [vec![Variant::GrayScott], waves().into_iter().step_by(11).collect()].concat(),
         _ => Vec::new(),
     }
@@ -96,7 +98,7 @@ impl Variant {
     pub fn radius(self, last: bool) -> usize {
         match self {
             Variant::Relay { .. } if last => 3,
-            Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott => 1,
+            Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott | Variant::Life => 1,
             Variant::Water { .. } => 4,
             Variant::Wave { order, .. } => order / 2,
         }
@@ -119,6 +121,7 @@ impl Variant {
                 let sponge = if sponge { "absorb = { width = 3, strength = 0.4 }\n" } else { "" };
                 format!("order = {order}\n{sponge}")
             }
+            Variant::Life => "rule = \"B36/S23\"\n".into(),
             Variant::Heat { .. } | Variant::Relay { .. } => String::new(),
         }
     }
@@ -168,6 +171,7 @@ impl Variant {
                     if before { format!("pressure_before = {}\n", wave(0.1, 1.0, 0.5)) } else { String::new() };
                 ("wave", format!("pressure = {}\n{before}speed = {speed}\n", wave(0.1, 1.0, 0.2)))
             }
+            Variant::Life => ("life", format!("alive = {{ formula = \"step(sin(17*({phase})^2) - 0.2)\" }}\n")),
             // Some of v is below what becomes zero, some above.
             Variant::GrayScott => {
                 let v = format!("step(sin({phase}) - 0.5)*(0.3 + 0.2*sin({phase})) + 2e-30*abs(cos({phase}))");
@@ -202,6 +206,7 @@ fn sources(points: &[usize], beyond: &[&str], variant: Variant) -> String {
         Variant::Heat { .. } | Variant::Wave { .. } | Variant::Relay { .. } | Variant::Water { .. } => {
             return String::new();
         }
+        Variant::Life => return String::new(),
     };
     let spacing = &variant.spacing()[4 - points.len()..];
     let inner = |number: usize, cell: usize| (1..points[number] - 1).contains(&cell);

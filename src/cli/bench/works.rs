@@ -53,6 +53,7 @@ fn given(kernel: &str) -> (&'static str, &'static str, &'static str) {
         "shallow-water" => {
             ("", "depth = { formula = \"1 + 0.1*sin(0.3*x)\" }, bed = { formula = \"-1 + 0*x\" }", "dt = 0.05")
         }
+        "life" => ("", "alive = { formula = \"step(sin(3*x + 7*y + sin(5*x*y)) - 0.3)\" }", "dt = 1.0"),
         _ => ("", "", "dt = 1.0"),
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
-use ringfort_kernels::{Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Real, Setup, ShallowWater, Wave};
+use ringfort_kernels::{
+    Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Life, Real, Setup, ShallowWater, Wave,
+};
 
 use super::lanes::Simd;
 use super::program::{Compile, Program};
@@ -80,8 +82,11 @@ pub static WAVE: &dyn AnyKernel = &Wave;
 /// Shallow water on a plane or a sphere.
 pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
 
+/// Cells that live or die by the number of their neighbours.
+pub static LIFE: &dyn AnyKernel = &Life;
+
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER] };
+pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &LIFE] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
