@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, Variant, text, variants, waters, waves};
+use common::jobs::{self, BEYOND, Variant, lattices, text, variants, waters, waves};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -196,6 +196,31 @@ fn life() {
         tally.job((&points, &beyond), Variant::Life, wide, &[1 + turn % 5]);
     }
     tally.print("life, all pairs of boundaries", 500);
+}
+
+#[test]
+fn lattice_boltzmann() {
+    let mut tally = Tally::default();
+    let all = lattices();
+    for (turn, beyond) in choices(2).enumerate() {
+        let (points, wide) = ([[4, 17], [12, 33]][turn % 2], turn / 2 % 2 == 0);
+        tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(2, turn), &[1 + turn % 5]);
+    }
+    tally.print("lattice Boltzmann on two axes, all pairs of boundaries", 200);
+    let mut tally = Tally::default();
+    for (turn, beyond) in choices(3).enumerate().step_by(7) {
+        let (points, wide) = ([[3, 4, 17], [5, 6, 3]][turn % 2], turn / 2 % 2 == 0);
+        tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(3, turn), &[1 + turn % 5]);
+    }
+    tally.print("lattice Boltzmann on three axes, some boundaries", 200);
+}
+
+/// One part, and three of the ways to cut `axes` axes into at most 8, others at each turn.
+fn some_parts(axes: usize, turn: usize) -> Vec<Vec<usize>> {
+    let all = all_parts(axes, 8);
+    (0..4)
+        .map(|number| if number == 0 { all[0].clone() } else { all[(3 * turn + number) % all.len()].clone() })
+        .collect()
 }
 
 #[test]

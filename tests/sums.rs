@@ -57,6 +57,7 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::Wave { .. } => ["pressure", "speed", "pressure"],
         Variant::GrayScott => ["u", "v", "u"],
         Variant::Life => ["alive"; 3],
+        Variant::Lattice { .. } => ["f0", "f1", "density"],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =

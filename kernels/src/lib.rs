@@ -9,6 +9,7 @@ mod declare;
 pub mod gray_scott;
 pub mod heat;
 mod lane;
+pub mod lattice_boltzmann;
 pub mod life;
 pub mod shallow_water;
 mod stencil;
@@ -20,6 +21,7 @@ pub use declare::{
 pub use gray_scott::GrayScott;
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};
+pub use lattice_boltzmann::LatticeBoltzmann;
 pub use life::Life;
 pub use shallow_water::ShallowWater;
 pub use stencil::{Build, Cell, Kernel, Near, Stencil};

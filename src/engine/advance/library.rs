@@ -3,7 +3,7 @@
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
 use ringfort_kernels::{
-    Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Life, Real, Setup, ShallowWater, Wave,
+    Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Real, Setup, ShallowWater, Wave,
 };
 
 use super::lanes::Simd;
@@ -84,9 +84,12 @@ pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
 
 /// Cells that live or die by the number of their neighbours.
 pub static LIFE: &dyn AnyKernel = &Life;
+/// Slow flow of a fluid.
+pub static LATTICE_BOLTZMANN: &dyn AnyKernel = &LatticeBoltzmann;
 
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &LIFE] };
+pub static SHIPPED: Library =
+    Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &LIFE, &LATTICE_BOLTZMANN] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
