@@ -54,7 +54,11 @@ fn copy(from: &Path, to: &Path) {
 /// N ranks to step N, M ranks to step N + M, a third number of ranks to the end: for all N and M up to 8.
 fn chains<T: Bits>(variant: Variant, precision: &str) {
     // Seven or five parts of the slow axis are each as deep as water reaches, and waves.
-    let points = if matches!(variant, Variant::Water { .. } | Variant::Wave { .. }) { [35, 12] } else { [21, 12] };
+    let points = if matches!(variant, Variant::Water { .. } | Variant::Wave { .. } | Variant::Gas { .. }) {
+        [35, 12]
+    } else {
+        [21, 12]
+    };
     let mut job = text(&points, &["[\"fixed\", \"open\"]", "\"periodic\""], variant, precision, LAST);
     // Slow enough for the relay, whose bound falls as it grows.
     job = job.replace("dt = 0.1", "dt = 0.03");
@@ -112,6 +116,11 @@ fn life_on_all_pairs_of_rank_counts() {
 #[test]
 fn lattice_boltzmann_on_all_pairs_of_rank_counts() {
     chains::<f64>(Variant::Lattice { moving: false, solid: true, start: true }, "f64");
+}
+
+#[test]
+fn gas_on_all_pairs_of_rank_counts() {
+    chains::<f32>(Variant::Gas { start: true }, "f32");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, Variant, lattices, text, variants, waters, waves};
+use common::jobs::{self, BEYOND, Variant, gases, lattices, text, variants, waters, waves};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -213,6 +213,19 @@ fn lattice_boltzmann() {
         tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(3, turn), &[1 + turn % 5]);
     }
     tally.print("lattice Boltzmann on three axes, some boundaries", 200);
+}
+
+#[test]
+fn gas() {
+    let all = gases();
+    for (axes, sizes) in [(1, [[1, 1, 9], [1, 1, 33]]), (2, [[1, 9, 20], [1, 25, 33]]), (3, [[9, 4, 13], [5, 8, 12]])] {
+        let mut tally = Tally::default();
+        for (turn, beyond) in choices(axes).enumerate().step_by([1, 1, 1, 11][axes]) {
+            let (points, wide) = (&sizes[turn % 2][3 - axes..], turn / 2 % 2 == 0);
+            tally.some((points, &beyond), (all[turn / 3 % 2], wide), &some_parts(axes, turn), &[1 + turn % 5]);
+        }
+        tally.print(&format!("gas on {axes} axes"), 10);
+    }
 }
 
 /// One part, and three of the ways to cut `axes` axes into at most 8, others at each turn.

@@ -58,6 +58,7 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::GrayScott => ["u", "v", "u"],
         Variant::Life => ["alive"; 3],
         Variant::Lattice { .. } => ["f0", "f1", "density"],
+        Variant::Gas { .. } => ["density", "energy", "pressure"],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod declare;
+pub mod euler;
 pub mod gray_scott;
 pub mod heat;
 mod lane;
@@ -18,6 +19,7 @@ pub mod wave;
 pub use declare::{
     Allowed, Catalog, Declaration, FAR, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value,
 };
+pub use euler::Euler;
 pub use gray_scott::GrayScott;
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};

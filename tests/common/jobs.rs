@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, SHALLOW_WATER, WAVE};
+use ringfort::advance::library::{
+    AnyKernel, EULER, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, SHALLOW_WATER, WAVE,
+};
 use ringfort::job::Job;
 
 use super::relay::Relay;
@@ -11,8 +13,17 @@ static RELAY: &dyn AnyKernel = &Relay { steady: false };
 static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
 
 /// The kernels that tests run.
-pub static LIBRARY: Library =
-    Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &LIFE, &LATTICE_BOLTZMANN, &RELAY, &STEADY_RELAY]);
+pub static LIBRARY: Library = Library::new(&[
+    &HEAT,
+    &WAVE,
+    &GRAY_SCOTT,
+    &SHALLOW_WATER,
+    &LIFE,
+    &LATTICE_BOLTZMANN,
+    &EULER,
+    &RELAY,
+    &STEADY_RELAY,
+]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -51,6 +62,8 @@ pub enum Variant {
     Life,
     /// On two or three axes only. Walls move or not; some points are solid or none; populations are given, or density and velocity.
     Lattice { moving: bool, solid: bool, start: bool },
+    /// On one to three axes only. Components are given, or velocity and pressure.
+    Gas { start: bool },
     /// On one to three axes only. Speed varies or is one number; the level before is given or not; sponge or not; spacing is the
     /// same along all axes or not.
     Wave { order: usize, varying: bool, before: bool, sponge: bool, even: bool },
@@ -77,6 +90,11 @@ pub fn lattices() -> Vec<Variant> {
     ]
 }
 
+/// All variants of `euler`.
+pub fn gases() -> Vec<Variant> {
+    vec![Variant::Gas { start: false }, Variant::Gas { start: true }]
+}
+
 /// All variants of `shallow-water`.
 pub fn waters() -> Vec<Variant> {
     let water = |degrees, surface| Variant::Water { degrees, surface };
@@ -86,12 +104,14 @@ pub fn waters() -> Vec<Variant> {
 /// All variants of the kernels that run on `axes` axes but not on any number.
 pub fn particular(axes: usize) -> Vec<Variant> {
     match axes {
-        1 => waves().into_iter().step_by(5).collect(),
-        2 => {
-            [waters(), vec![Variant::GrayScott, Variant::Life, lattices()[0]], waves().into_iter().step_by(7).collect()]
-                .concat()
-        }
-        3 => [vec![Variant::GrayScott, lattices()[1]], waves().into_iter().step_by(11).collect()].concat(),
+        1 => [vec![gases()[0]], waves().into_iter().step_by(5).collect()].concat(),
+        2 => [
+            waters(),
+            vec![Variant::GrayScott, Variant::Life, lattices()[0], gases()[1]],
+            waves().into_iter().step_by(7).collect(),
+        ]
+        .concat(),
+        3 => [vec![Variant::GrayScott, lattices()[1], gases()[1]], waves().into_iter().step_by(11).collect()].concat(),
         _ => Vec::new(),
     }
 }
@@ -117,7 +137,7 @@ impl Variant {
             Variant::Relay { .. } if last => 3,
             Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott | Variant::Life => 1,
             Variant::Lattice { .. } => 1,
-            Variant::Water { .. } => 4,
+            Variant::Water { .. } | Variant::Gas { .. } => 4,
             Variant::Wave { order, .. } => order / 2,
         }
     }
@@ -144,6 +164,7 @@ impl Variant {
                 format!("order = {order}\n{sponge}")
             }
             Variant::Lattice { moving, .. } => lattice(beyond, moving),
+            Variant::Gas { .. } => "gamma = 1.3\n".into(),
             Variant::Life => "rule = \"B36/S23\"\n".into(),
             Variant::Heat { .. } | Variant::Relay { .. } => String::new(),
         }
@@ -196,6 +217,7 @@ impl Variant {
             }
             Variant::Life => ("life", format!("alive = {{ formula = \"step(sin(17*({phase})^2) - 0.2)\" }}\n")),
             Variant::Lattice { solid, start, .. } => ("lattice-boltzmann", lattice_fields(axes, solid, start, &wave)),
+            Variant::Gas { start } => ("euler", gas_fields(axes, start, &wave)),
             // Some of v is below what becomes zero, some above.
             Variant::GrayScott => {
                 let v = format!("step(sin({phase}) - 0.5)*(0.3 + 0.2*sin({phase})) + 2e-30*abs(cos({phase}))");
@@ -243,6 +265,16 @@ fn lattice_fields(axes: usize, solid: bool, start: bool, wave: &dyn Fn(f64, f64,
     text
 }
 
+/// Density with momenta and energy, or with velocities and pressure.
+fn gas_fields(axes: usize, start: bool, wave: &dyn Fn(f64, f64, f64) -> String) -> String {
+    let (kind, last) = if start { ("velocity", "pressure") } else { ("momentum", "energy") };
+    let mut text = format!("density = {}\n{last} = {}\n", wave(1.0, 0.4, 0.6), wave(2.0, 0.9, 1.1));
+    for (at, name) in ["x", "y", "z"][..axes].iter().enumerate().filter(|&(at, _)| start || at != 1) {
+        text += &format!("{kind}_{name} = {}\n", wave(0.1, 0.3, 1.9 * at as f64));
+    }
+    text
+}
+
 /// Text of a job: points and what lies beyond along each axis, variant, precision, steps.
 pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str, steps: u64) -> String {
     let axes = points.len();
@@ -268,7 +300,7 @@ fn sources(points: &[usize], beyond: &[&str], variant: Variant) -> String {
         Variant::Heat { .. } | Variant::Wave { .. } | Variant::Relay { .. } | Variant::Water { .. } => {
             return String::new();
         }
-        Variant::Life | Variant::Lattice { .. } => return String::new(),
+        Variant::Life | Variant::Lattice { .. } | Variant::Gas { .. } => return String::new(),
     };
     let spacing = &variant.spacing()[4 - points.len()..];
     let inner = |number: usize, cell: usize| (1..points[number] - 1).contains(&cell);

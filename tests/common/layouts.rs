@@ -11,7 +11,8 @@ use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
 use ringfort_kernels::{
-    Declaration, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Real, Role, Setup, ShallowWater, Wave,
+    Declaration, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Real, Role, Setup, ShallowWater,
+    Wave,
 };
 
 use super::jobs;
@@ -80,6 +81,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         "heat" => Heat.build(&job.setup, reference).unwrap(),
         "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
         "wave" => Wave.build(&job.setup, reference).unwrap(),
+        "euler" => Euler.build(&job.setup, reference).unwrap(),
         "lattice-boltzmann" => LatticeBoltzmann.build(&job.setup, reference).unwrap(),
         "life" => Life.build(&job.setup, reference).unwrap(),
         "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),

@@ -59,6 +59,7 @@ fn given(kernel: &str) -> (&'static str, &'static str, &'static str) {
             "density = { formula = \"1 + 0.01*sin(0.3*x)\" }, velocity_x = 0.05",
             "dt = 1.0",
         ),
+        "euler" => ("", "density = { formula = \"1 + 0.1*sin(0.3*x)\" }, energy = 2.5", "dt = 0.2"),
         _ => ("", "", "dt = 1.0"),
     }
 }
@@ -93,7 +94,7 @@ fn work(kernel: &str, points: &[u64], precision: Precision, threads: usize, ask:
 /// many fields.
 fn axes(kernel: &str) -> usize {
     let most = SHIPPED.declare(kernel, 2).map_or(2, |declaration| declaration.axes.1);
-    if ["gray-scott", "lattice-boltzmann"].contains(&kernel) { 2 } else { most.min(3) }
+    if ["gray-scott", "lattice-boltzmann", "euler"].contains(&kernel) { 2 } else { most.min(3) }
 }
 
 /// Kernel `kernel` alone.
