@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ringfort_kernels::{Declaration, FAR, KernelError, Real, Setup, Value};
 
 use crate::checkpoint::Keep;
-use crate::grid::{AXES, Boundary, Grid, Region, Units};
+use crate::grid::{AXES, Boundary, Extents, Grid, Region, Units};
 
 mod axes;
 mod document;
@@ -137,6 +137,8 @@ pub enum Source {
     Latitude(fn(f64, f64) -> f64),
     /// Distance in cells from the nearest side that is not periodic.
     Depth,
+    /// The walls that a point lies at.
+    Walls,
 }
 
 /// The time axis.
@@ -457,14 +459,23 @@ impl Source {
                 Ok(())
             }
             Source::Depth => {
-                let width = region.extent[AXES - 1].max(1);
-                for ([w, z, y], cells) in region.rows().zip(out.chunks_exact_mut(width)) {
-                    for (x, value) in (region.start[AXES - 1]..).zip(cells) {
-                        *value = T::of(grid.depth([w, z, y, x]).map_or(FAR, whole));
-                    }
-                }
+                each(region, out, &|cell| T::of(grid.depth(cell).map_or(FAR, whole)));
                 Ok(())
             }
+            Source::Walls => {
+                each(region, out, &|cell| T::of(f64::from(grid.walls(cell))));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes `value` of each cell of `region` to `out`, in memory order.
+fn each<T>(region: &Region, out: &mut [T], value: &dyn Fn(Extents) -> T) {
+    let width = region.extent[AXES - 1].max(1);
+    for ([w, z, y], cells) in region.rows().zip(out.chunks_exact_mut(width)) {
+        for (x, cell) in (region.start[AXES - 1]..).zip(cells) {
+            *cell = value([w, z, y, x]);
         }
     }
 }

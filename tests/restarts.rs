@@ -106,6 +106,21 @@ fn gray_scott_on_all_pairs_of_rank_counts() {
 }
 
 #[test]
+fn life_on_all_pairs_of_rank_counts() {
+    chains::<f32>(Variant::Life, "f32");
+}
+
+#[test]
+fn lattice_boltzmann_on_all_pairs_of_rank_counts() {
+    chains::<f64>(Variant::Lattice { moving: false, solid: true, start: true }, "f64");
+}
+
+#[test]
+fn gas_on_all_pairs_of_rank_counts() {
+    chains::<f32>(Variant::Gas { start: true }, "f32");
+}
+
+#[test]
 fn wave_on_all_pairs_of_rank_counts() {
     let wave = Variant::Wave { order: 4, varying: true, before: false, sponge: true, even: false };
     chains::<f64>(wave, "f64");

@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, PERIODIC_OR_WALL, Variant, maxwells, text, variants, waters, waves};
+use common::jobs::{self, BEYOND, PERIODIC_OR_WALL, Variant, gases, lattices, maxwells, text, variants, waters, waves};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -194,6 +194,54 @@ fn gray_scott() {
     tally.print("Gray and Scott on two axes, all pairs of boundaries", 3_000);
     let three = every_choice(&[&[3, 4, 17], &[5, 6, 3]], 3, |_, _| Variant::GrayScott);
     three.print("Gray and Scott on three axes, all choices of boundaries", 2_000);
+}
+
+#[test]
+fn life() {
+    let mut tally = Tally::default();
+    for (turn, beyond) in choices(2).enumerate() {
+        let (points, wide) = ([[4, 17], [12, 33]][turn % 2], turn / 2 % 2 == 0);
+        tally.job((&points, &beyond), Variant::Life, wide, &[1 + turn % 5]);
+    }
+    tally.print("life, all pairs of boundaries", 500);
+}
+
+#[test]
+fn lattice_boltzmann() {
+    let mut tally = Tally::default();
+    let all = lattices();
+    for (turn, beyond) in choices(2).enumerate() {
+        let (points, wide) = ([[4, 17], [12, 33]][turn % 2], turn / 2 % 2 == 0);
+        tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(2, turn), &[1 + turn % 5]);
+    }
+    tally.print("lattice Boltzmann on two axes, all pairs of boundaries", 200);
+    let mut tally = Tally::default();
+    for (turn, beyond) in choices(3).enumerate().step_by(7) {
+        let (points, wide) = ([[3, 4, 17], [5, 6, 3]][turn % 2], turn / 2 % 2 == 0);
+        tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(3, turn), &[1 + turn % 5]);
+    }
+    tally.print("lattice Boltzmann on three axes, some boundaries", 200);
+}
+
+#[test]
+fn gas() {
+    let all = gases();
+    for (axes, sizes) in [(1, [[1, 1, 9], [1, 1, 33]]), (2, [[1, 9, 20], [1, 25, 33]]), (3, [[9, 4, 13], [5, 8, 12]])] {
+        let mut tally = Tally::default();
+        for (turn, beyond) in choices(axes).enumerate().step_by([1, 1, 1, 11][axes]) {
+            let (points, wide) = (&sizes[turn % 2][3 - axes..], turn / 2 % 2 == 0);
+            tally.some((points, &beyond), (all[turn / 3 % 2], wide), &some_parts(axes, turn), &[1 + turn % 5]);
+        }
+        tally.print(&format!("gas on {axes} axes"), 10);
+    }
+}
+
+/// One part, and three of the ways to cut `axes` axes into at most 8, others at each turn.
+fn some_parts(axes: usize, turn: usize) -> Vec<Vec<usize>> {
+    let all = all_parts(axes, 8);
+    (0..4)
+        .map(|number| if number == 0 { all[0].clone() } else { all[(3 * turn + number) % all.len()].clone() })
+        .collect()
 }
 
 #[test]

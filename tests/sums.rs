@@ -58,6 +58,9 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::Wave { .. } => ["pressure", "speed", "pressure"],
         Variant::GrayScott => ["u", "v", "u"],
         Variant::Maxwell { .. } => ["e_z", "permittivity", "h_y"],
+        Variant::Life => ["alive"; 3],
+        Variant::Lattice { .. } => ["f0", "f1", "density"],
+        Variant::Gas { .. } => ["density", "energy", "pressure"],
     };
     let reduces = REDUCES.replace(" D", &format!(" {d}")).replace("\"D\"", &format!("\"{d}\""));
     let reduces =

@@ -107,6 +107,19 @@ pub enum ParameterKind {
         /// How many there must be.
         len: usize,
     },
+    /// A word of some form.
+    Text {
+        /// Value where the job gives none.
+        default: &'static str,
+        /// The form, in words.
+        form: &'static str,
+        /// The word as it is kept, the same for all that mean the same.
+        ///
+        /// # Errors
+        ///
+        /// What is wrong with it.
+        check: fn(&str) -> Result<String, String>,
+    },
 }
 
 /// Value of a parameter.
@@ -116,7 +129,7 @@ pub enum Value {
     Number(f64),
     /// Of a [`ParameterKind::Group`]: by key, defaults filled in; `None` where the job leaves it out.
     Group(Option<BTreeMap<String, f64>>),
-    /// Of a [`ParameterKind::Word`].
+    /// Of a [`ParameterKind::Word`] or [`ParameterKind::Text`].
     Word(String),
     /// Of a [`ParameterKind::List`].
     List(Vec<f64>),
@@ -140,8 +153,8 @@ pub struct Field {
     /// True if the job may leave it out without a default: the kernel then leaves out the term, or computes the component at
     /// the start.
     pub optional: bool,
-    /// Least value that makes sense; less is an error in the job's input.
-    pub least: f64,
+    /// Values that make sense; others are an error in the job's input.
+    pub allowed: Allowed,
     /// How a wall mirrors it, for walls across each axis (slowest first, fastest last; as many as the grid has).
     pub mirror: [Mirror; 4],
     /// For scratch fields: the component whose value it takes at points that a fixed boundary holds.
@@ -156,6 +169,9 @@ pub struct Field {
     /// in cells from the nearest side that is not periodic (0 in the outermost cell, [`FAR`] where there is no such side); else
     /// the field is absent.
     pub of_sides: Option<&'static str>,
+    /// For coefficients that no job gives: the value is the sum of `2^(2 a + s)` over the walls that the point lies at, across
+    /// axis `a` (0 is the slowest) on side `s` (0 low, 1 high); on grids without walls it is the number 0.
+    pub of_walls: bool,
     /// True if a job may give its value beyond open sides as a function of time, of which [`crate::Stencil::inflow`] makes
     /// components.
     pub inflow: bool,
@@ -176,12 +192,13 @@ impl Field {
             role,
             default: None,
             optional: false,
-            least: f64::NEG_INFINITY,
+            allowed: Allowed::ALL,
             mirror: [Mirror::Even; 4],
             stands_for: None,
             half: [false; 4],
             of_latitude: None,
             of_sides: None,
+            of_walls: false,
             inflow: false,
             source: None,
         }
@@ -202,7 +219,13 @@ impl Field {
     /// The same, refused below `least`.
     #[must_use]
     pub fn at_least(self, least: f64) -> Self {
-        Self { least, ..self }
+        Self { allowed: Allowed::AtLeast(least), ..self }
+    }
+
+    /// The same, refused where it is none of `values`.
+    #[must_use]
+    pub fn one_of(self, values: &'static [f64]) -> Self {
+        Self { allowed: Allowed::OneOf(values), ..self }
     }
 
     /// The same, computed from latitude (and the spacing along it) instead of given in the job.
@@ -217,10 +240,16 @@ impl Field {
         Self { of_sides: Some(group), ..self }
     }
 
+    /// The same, which says at which walls a point lies.
+    #[must_use]
+    pub fn of_walls(self) -> Self {
+        Self { of_walls: true, ..self }
+    }
+
     /// True if its place alone decides its value: no job gives it, nobody looks at it.
     #[must_use]
     pub fn of_place(&self) -> bool {
-        self.of_latitude.is_some() || self.of_sides.is_some()
+        self.of_latitude.is_some() || self.of_sides.is_some() || self.of_walls
     }
 
     /// The same, which may flow in through open sides.
@@ -267,6 +296,41 @@ impl Field {
             !self.half[axis] && self.mirror[axis] == Mirror::OddAtPoint,
             self.half[axis] || self.mirror[axis] == Mirror::OddAtPoint,
         ]
+    }
+}
+
+/// Values of a field that make sense.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Allowed {
+    /// This and all above.
+    AtLeast(f64),
+    /// These alone.
+    OneOf(&'static [f64]),
+}
+
+impl Allowed {
+    /// All values.
+    pub const ALL: Self = Self::AtLeast(f64::NEG_INFINITY);
+
+    /// True if `value`, which is a number, makes sense.
+    #[must_use]
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => value >= least,
+            Self::OneOf(values) => values.contains(&value),
+        }
+    }
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, "the least value that makes sense is {least}"),
+            Self::OneOf(values) => {
+                let values: Vec<String> = values.iter().map(f64::to_string).collect();
+                write!(f, "the values that make sense are {}", values.join(" and "))
+            }
+        }
     }
 }
 
@@ -390,6 +454,38 @@ impl Setup {
                     format!("the kernel has no \"{}\" sides; use {}; {remedy}", other.word(), words.join(" or "));
                 Err(KernelError { key: "boundary".into(), problem })
             }
+        }
+    }
+
+    /// True if a wall lies at `side` (0 low, 1 high) of `axis`.
+    #[must_use]
+    pub fn wall(&self, axis: usize, side: usize) -> bool {
+        self.beyond[axis][side] == Beyond::Wall
+    }
+
+    /// Word parameter `name`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel did not declare it as a word: a kernel's own mistake.
+    #[must_use]
+    pub fn word(&self, name: &str) -> &str {
+        match self.parameters.get(name) {
+            Some(Value::Word(word)) => word,
+            other => panic!("kernel asks for word parameter {name}, declared is {other:?}"),
+        }
+    }
+
+    /// List parameter `name`.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel did not declare it as a list: a kernel's own mistake.
+    #[must_use]
+    pub fn list(&self, name: &str) -> &[f64] {
+        match self.parameters.get(name) {
+            Some(Value::List(list)) => list,
+            other => panic!("kernel asks for list parameter {name}, declared is {other:?}"),
         }
     }
 

@@ -6,20 +6,27 @@
 #![forbid(unsafe_code)]
 
 mod declare;
+pub mod euler;
 pub mod gray_scott;
 pub mod heat;
 mod lane;
+pub mod lattice_boltzmann;
+pub mod life;
 pub mod maxwell;
 pub mod shallow_water;
 mod stencil;
 pub mod wave;
 
 pub use declare::{
-    Beyond, Catalog, Declaration, FAR, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup, Value,
+    Allowed, Beyond, Catalog, Declaration, FAR, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role,
+    Setup, Value,
 };
+pub use euler::Euler;
 pub use gray_scott::GrayScott;
 pub use heat::Heat;
 pub use lane::{Lane, Mask, Real};
+pub use lattice_boltzmann::LatticeBoltzmann;
+pub use life::Life;
 pub use maxwell::Maxwell;
 pub use shallow_water::ShallowWater;
 pub use stencil::{Build, Cell, Kernel, Near, Stencil};

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ringfort_kernels::Real;
+use ringfort_kernels::{Allowed, Real};
 
 use crate::decomp::Cuts;
 use crate::grid::{AXES, Grid};
@@ -172,7 +172,7 @@ impl FieldMeta {
             about: field.about.into(),
             standard_name: field.standard_name.map(Into::into),
             half,
-            fill: Fill::Nan,
+            fill: if matches!(field.allowed, Allowed::OneOf(_)) { Fill::Zero } else { Fill::Nan },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use ringfort_kernels::{Declaration, Field, Parameter, ParameterKind, Role};
+use ringfort_kernels::{Allowed, Declaration, Field, Parameter, ParameterKind, Role};
 
 use crate::advance::library::SHIPPED;
 use crate::exit::{Exit, Failure};
@@ -102,8 +102,7 @@ fn parameter(parameter: &Parameter) -> [String; 4] {
             }
         }
         ParameterKind::Choice { default, choices } => {
-            let choices: Vec<String> = choices.iter().map(f64::to_string).collect();
-            format!("default {default}, one of {}", choices.join(", "))
+            format!("default {default}, one of {}", joined(choices))
         }
         ParameterKind::Group { entries } => {
             let keys: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
@@ -111,8 +110,14 @@ fn parameter(parameter: &Parameter) -> [String; 4] {
         }
         ParameterKind::Word { default, choices } => format!("default \"{default}\", one of {}", choices.join(", ")),
         ParameterKind::List { default, len } => format!("default {default:?}, {len} numbers"),
+        ParameterKind::Text { default, form, .. } => format!("default \"{default}\", {form}"),
     };
     [parameter.name.to_owned(), format!("[{}]", parameter.unit), kind, parameter.about.to_owned()]
+}
+
+/// `values` in a row.
+fn joined(values: &[f64]) -> String {
+    values.iter().map(f64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Name, unit, role and default, meaning.
@@ -130,8 +135,12 @@ fn field(field: &Field) -> [String; 4] {
         (None, true) => ", required".to_owned(),
         (_, false) => String::new(),
     };
-    let least = if field.least.is_finite() { format!(", at least {}", field.least) } else { String::new() };
-    let kind = format!("{role}{default}{least}");
+    let allowed = match field.allowed {
+        Allowed::AtLeast(least) if least.is_finite() => format!(", at least {least}"),
+        Allowed::AtLeast(_) => String::new(),
+        Allowed::OneOf(values) => format!(", one of {}", joined(values)),
+    };
+    let kind = format!("{role}{default}{allowed}");
     [field.name.to_owned(), format!("[{}]", field.unit), kind, field.about.to_owned()]
 }
 

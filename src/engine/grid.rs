@@ -141,6 +141,21 @@ impl Grid {
         axes.map(|axis| cell[axis].min(self.points[axis] - 1 - cell[axis])).min()
     }
 
+    /// The walls that `cell` lies at: the sum of `2^(2 a + s)` over those across the grid's axis number `a` on side `s`, 0 being
+    /// the slowest axis and the low side.
+    #[must_use]
+    pub fn walls(&self, cell: Extents) -> u32 {
+        let mut walls = 0;
+        for axis in self.first()..AXES {
+            let ends = [cell[axis] == 0, cell[axis] + 1 == self.points[axis]];
+            for side in Side::BOTH.map(|side| side as usize) {
+                let wall = ends[side] && self.boundary[axis][side] == Boundary::Wall;
+                walls |= u32::from(wall) << (2 * (axis - self.first()) + side);
+            }
+        }
+        walls
+    }
+
     /// All points.
     #[must_use]
     pub fn region(&self) -> Region {

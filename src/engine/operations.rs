@@ -7,7 +7,8 @@ use std::cell::Cell as Slot;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 use ringfort_kernels::{
-    Build, Cell, GrayScott, Heat, Kernel, KernelError, Lane, Mask, Maxwell, Near, Setup, ShallowWater, Stencil, Wave,
+    Build, Cell, Euler, GrayScott, Heat, Kernel, KernelError, Lane, LatticeBoltzmann, Life, Mask, Maxwell, Near, Setup,
+    ShallowWater, Stencil, Wave,
 };
 
 /// Operations of one point in one step, all stages together.
@@ -38,7 +39,8 @@ impl<K: Kernel> Counted for K {
 }
 
 /// The kernels of [`crate::advance::library::SHIPPED`].
-static KERNELS: [&dyn Counted; 5] = [&Heat, &Wave, &GrayScott, &ShallowWater, &Maxwell];
+static KERNELS: [&dyn Counted; 8] =
+    [&Heat, &Wave, &GrayScott, &ShallowWater, &Maxwell, &Life, &LatticeBoltzmann, &Euler];
 
 /// Operations of the kernel called `name` with `setup`; none where it does not come with Ringfort.
 ///

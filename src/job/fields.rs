@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ringfort_kernels::{Declaration, Field, Given, Role, Value};
+use ringfort_kernels::{Allowed, Declaration, Field, Given, Role, Value};
 
 use super::document::Document;
 use super::error::{JobError, Mistake};
@@ -11,7 +11,7 @@ use super::formula::Formula;
 use super::input::{Input, InputError};
 use super::stored::Stored;
 use super::{Precision, Source, schema};
-use crate::grid::{Grid, Units};
+use crate::grid::{Boundary, Grid, Units};
 
 /// What reading fields needs.
 pub(super) struct Reader<'a> {
@@ -29,9 +29,7 @@ pub(super) fn given(source: &Option<Source>) -> Given {
     match source {
         None => Given::Absent,
         Some(Source::Number(value)) => Given::Number(*value),
-        Some(Source::Formula(_) | Source::File(_) | Source::Checkpoint(_) | Source::Latitude(_) | Source::Depth) => {
-            Given::Varying
-        }
+        Some(_) => Given::Varying,
     }
 }
 
@@ -59,7 +57,10 @@ impl Reader<'_> {
     fn of_place(&self, field: &Field) -> Option<Source> {
         let latitude = field.of_latitude.filter(|_| self.grid.units == Units::Degrees).map(Source::Latitude);
         let group = field.of_sides.and_then(|group| self.parameters.get(group));
-        latitude.or(matches!(group, Some(Value::Group(Some(_)))).then_some(Source::Depth))
+        let depth = matches!(group, Some(Value::Group(Some(_)))).then_some(Source::Depth);
+        let walled = self.grid.boundary.iter().flatten().any(|&side| side == Boundary::Wall);
+        let walls = if walled { Source::Walls } else { Source::Number(0.0) };
+        latitude.or(depth).or(field.of_walls.then_some(walls))
     }
 
     fn check_name(&self, name: &str) -> Result<(), JobError> {
@@ -148,8 +149,11 @@ impl Reader<'_> {
         if !fits {
             return Err(format!("{value} is not a finite number in the job's precision"));
         }
-        if value < field.least {
-            return Err(format!("{value} is below the least value that makes sense, {}", field.least));
+        if !field.allowed.holds(value) {
+            return Err(match field.allowed {
+                Allowed::AtLeast(least) => format!("{value} is below the least value that makes sense, {least}"),
+                Allowed::OneOf(_) => format!("{value} is none of them: {}", field.allowed),
+            });
         }
         Ok(())
     }
@@ -167,7 +171,7 @@ impl Reader<'_> {
         )?;
         let first = self.grid.first();
         let half = std::array::from_fn(|axis| axis >= first && field.half[axis - first]);
-        let parsed = Formula::parse(text, self.grid, field.least);
+        let parsed = Formula::parse(text, self.grid, field.allowed);
         let parsed = parsed.map_err(|error| self.document.wrong_formula(&path, text, error))?;
         Ok(Source::Formula(parsed.at(half)))
     }
@@ -183,7 +187,7 @@ impl Reader<'_> {
         if zarr || self.folder.join(file).join("zarr.json").is_file() {
             return Err(self.document.later(&path("file"), format!("{file}: Zarr arrays")));
         }
-        let opened = Input::open(&self.folder.join(file), field.least)
+        let opened = Input::open(&self.folder.join(file), field.allowed)
             .and_then(|input| input.with_values(table.values.clone()))
             .and_then(|input| input.with_box(table.start.as_deref(), self.grid));
         opened.map(Source::File).map_err(|error| {
@@ -200,7 +204,7 @@ impl Reader<'_> {
         let path = |key| ["fields", field.name, key];
         self.only(field, "checkpoint", &[("values", table.values.is_some(), "a file")])?;
         let component = table.field.as_deref().unwrap_or(field.name);
-        let opened = Stored::open(&self.folder.join(folder), component, field.least)
+        let opened = Stored::open(&self.folder.join(folder), component, field.allowed)
             .and_then(|stored| stored.with_box(table.start.as_deref(), self.grid));
         opened.map(|stored| Source::Checkpoint(Box::new(stored))).map_err(|error| {
             let key = match error {

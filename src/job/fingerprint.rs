@@ -77,6 +77,7 @@ fn source(source: &Source) -> String {
         Source::Formula(formula) => format!("formula {:?}", formula.text()),
         Source::Latitude(_) => "of the latitude".to_owned(),
         Source::Depth => "distance from sides".to_owned(),
+        Source::Walls => "walls".to_owned(),
         Source::File(input) => {
             let values = input.values().map_or("none".to_owned(), bits);
             format!("file {} start {:?} values {values}", input.hash(), input.start())

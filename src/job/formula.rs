@@ -6,7 +6,7 @@
 //! `a^(b^c)`.
 
 use exmex::{Express, FlatEx, NumberMatcher};
-use ringfort_kernels::Real;
+use ringfort_kernels::{Allowed, Real};
 
 use super::input::InputError;
 use crate::grid::{AXES, Grid, Region};
@@ -29,7 +29,7 @@ pub struct Formula {
     expression: Box<FlatEx<f64, Operators, NumberMatcher>>,
     /// Axis of each variable of the expression.
     variables: Vec<usize>,
-    least: f64,
+    allowed: Allowed,
     /// Axes along which the points lie half a cell beyond the cell centres.
     half: [bool; AXES],
 }
@@ -47,7 +47,7 @@ const PAIRS: [&str; 3] = ["atan2", "min", "max"];
 const CONSTANTS: [(&str, f64); 2] = [("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
 
 impl Formula {
-    /// The formula `text` of the coordinates of `grid`, whose values must not be below `least`.
+    /// The formula `text` of the coordinates of `grid`, whose values must be `allowed`.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Formula {
     /// # Panics
     ///
     /// Never: what `grammar` accepts, the evaluator does.
-    pub fn parse(text: &str, grid: &Grid, least: f64) -> Result<Self, FormulaError> {
+    pub fn parse(text: &str, grid: &Grid, allowed: Allowed) -> Result<Self, FormulaError> {
         let names = Self::coordinates(grid);
         let mut explicit = String::new();
         grammar::parse(text, Names { fields: &[], coordinates: &names })?.write(&names, &mut explicit);
@@ -65,7 +65,7 @@ impl Formula {
         let axis = |name: &String| names.iter().position(|known| known == name).map(|at| grid.first() + at);
         let variables = expression.var_names().iter().filter_map(axis).collect();
         let half = [false; AXES];
-        Ok(Self { text: text.to_owned(), expression: Box::new(expression), variables, least, half })
+        Ok(Self { text: text.to_owned(), expression: Box::new(expression), variables, allowed, half })
     }
 
     /// The same, for points half a cell beyond the cell centres along the axes that `half` names.
@@ -109,14 +109,14 @@ impl Formula {
                 at[AXES - 1] = self.coordinate(grid, AXES - 1, cell[AXES - 1]);
                 let value = self.value(&at);
                 *out = T::of(value);
-                if !out.finite() || value < self.least {
+                if !out.finite() || !self.allowed.holds(value) {
                     let names = (grid.first()..AXES).map(|axis| format!("{} = {}", grid.name(axis), at[axis]));
                     return Err(InputError::Formula {
                         formula: self.text.clone(),
                         value,
                         cell: grid.own(&cell).to_vec(),
                         place: names.collect::<Vec<_>>().join(", "),
-                        least: self.least,
+                        allowed: self.allowed,
                     });
                 }
             }

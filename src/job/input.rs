@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
-use ringfort_kernels::Real;
+use ringfort_kernels::{Allowed, Real};
 
 use super::npy::{self, Header, Scalar};
 use crate::grid::{AXES, Extents, Grid, Region};
@@ -25,12 +25,12 @@ pub struct Input {
     start: Vec<usize>,
     /// Value of each label.
     values: Option<Vec<f64>>,
-    least: f64,
+    allowed: Allowed,
 }
 
 impl Input {
-    /// The array in the file at `path`, whose values must not be below `least`.
-    pub(super) fn open(path: &Path, least: f64) -> Result<Self, InputError> {
+    /// The array in the file at `path`, whose values must be `allowed`.
+    pub(super) fn open(path: &Path, allowed: Allowed) -> Result<Self, InputError> {
         let fail = |source| InputError::Open { path: path.to_owned(), source };
         check_regular(path, &std::fs::metadata(path).map_err(fail)?)?;
         let file = File::open(path).map_err(fail)?;
@@ -38,7 +38,7 @@ impl Input {
         let bytes = map(&file).map_err(fail)?;
         let header = npy::header(&bytes).map_err(|problem| InputError::Header { path: path.to_owned(), problem })?;
         let start = vec![0; header.shape.len()];
-        Ok(Self { path: path.to_owned(), bytes: Arc::new(bytes), header, start, values: None, least })
+        Ok(Self { path: path.to_owned(), bytes: Arc::new(bytes), header, start, values: None, allowed })
     }
 
     /// The same, as labels where `values` is given.
@@ -142,9 +142,9 @@ impl Input {
             }
             (Scalar::Integer(value), None) => value as f64,
         };
-        if value < self.least && value.is_finite() {
+        if value.is_finite() && !self.allowed.holds(value) {
             let (path, index) = (self.path.clone(), self.index(position));
-            return Err(InputError::Below { path, index, value, least: self.least });
+            return Err(InputError::NotAllowed { path, index, value, allowed: self.allowed });
         }
         Ok(value)
     }

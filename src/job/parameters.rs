@@ -96,6 +96,7 @@ fn default(kind: &ParameterKind) -> Option<Value> {
         ParameterKind::Group { .. } => Some(Value::Group(None)),
         ParameterKind::Word { default, .. } => Some(Value::Word((*default).to_owned())),
         ParameterKind::List { default, .. } => Some(Value::List(default.clone())),
+        ParameterKind::Text { default, .. } => Some(Value::Word((*default).to_owned())),
     }
 }
 
@@ -131,6 +132,8 @@ fn check(given: &schema::Parameter, kind: &ParameterKind) -> Result<Value, Strin
             Ok(Value::List(list.clone()))
         }
         (ParameterKind::List { len, .. }, _) => Err(format!("give a list of {len} finite numbers")),
+        (ParameterKind::Text { check, .. }, schema::Parameter::Word(word)) => check(word).map(Value::Word),
+        (ParameterKind::Text { default, form, .. }, _) => Err(format!("give {form}, such as \"{default}\"")),
     }
 }
 
@@ -152,6 +155,8 @@ mod tests {
         let number = ParameterKind::Number { default: None, least: 0.0, most: 2.0 };
         let word = ParameterKind::Word { default: "a", choices: &["a", "b"] };
         let list = ParameterKind::List { default: vec![0.0; 2], len: 2 };
+        let long = |word: &str| if word.len() > 1 { Ok(word.to_lowercase()) } else { Err(format!("{word} is short")) };
+        let text = ParameterKind::Text { default: "ab", form: "letters", check: long };
         let given = |kind: usize, value: f64| match kind {
             0 => schema::Parameter::Number(value),
             1 => schema::Parameter::Word("b".to_owned()),
@@ -169,5 +174,9 @@ mod tests {
         assert!(check(&given(2, f64::NAN), &list).is_err());
         assert!(check(&schema::Parameter::List(vec![1.0]), &list).is_err());
         assert_eq!(default(&number), None);
+        let word = |word: &str| check(&schema::Parameter::Word(word.to_owned()), &text);
+        assert_eq!(word("Cd"), Ok(Value::Word("cd".to_owned())));
+        assert_eq!(word("c"), Err("c is short".to_owned()));
+        assert_eq!(check(&given(0, 1.0), &text), Err("give letters, such as \"ab\"".to_owned()));
     }
 }

@@ -146,7 +146,7 @@ impl From<Precision> for super::Precision {
 pub(super) enum Parameter {
     /// A number.
     Number(f64),
-    /// A word.
+    /// A word, such as a rule "B3/S23".
     Word(String),
     /// A list of numbers.
     List(Vec<f64>),

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ringfort_kernels::Real;
+use ringfort_kernels::{Allowed, Real};
 
 use super::input::{InputError, first_index};
 use crate::checkpoint::{Checkpoint, Disk, MANIFEST, Precision};
@@ -18,13 +18,13 @@ pub struct Stored {
     component: usize,
     /// Index of the grid's first point in the checkpoint's grid.
     start: Vec<usize>,
-    least: f64,
+    allowed: Allowed,
     manifest: Vec<u8>,
 }
 
 impl Stored {
-    /// The component called `name` of the checkpoint in `folder`; its values must not be below `least`.
-    pub(super) fn open(folder: &Path, name: &str, least: f64) -> Result<Self, InputError> {
+    /// The component called `name` of the checkpoint in `folder`; its values must be `allowed`.
+    pub(super) fn open(folder: &Path, name: &str, allowed: Allowed) -> Result<Self, InputError> {
         let path = || folder.to_path_buf();
         let checkpoint =
             Checkpoint::open(&Disk, folder).map_err(|source| InputError::Checkpoint { path: path(), source })?;
@@ -37,7 +37,7 @@ impl Stored {
             let known: Vec<&str> = checkpoint.meta().components.iter().map(|field| field.name.as_str()).collect();
             return Err(InputError::NoComponent { path: path(), name: name.into(), known: known.join(", ") });
         };
-        Ok(Self { checkpoint, component, start: Vec::new(), least, manifest })
+        Ok(Self { checkpoint, component, start: Vec::new(), allowed, manifest })
     }
 
     /// The same, as values of all points of `grid`: the checkpoint's whole grid, or the box that begins at `start`.
@@ -102,8 +102,9 @@ impl Stored {
             if !out.finite() {
                 return Err(InputError::NotFinite { path: path(), index: index(at), value });
             }
-            if value < self.least {
-                return Err(InputError::Below { path: path(), index: index(at), value, least: self.least });
+            if !self.allowed.holds(value) {
+                let (index, allowed) = (index(at), self.allowed);
+                return Err(InputError::NotAllowed { path: path(), index, value, allowed });
             }
         }
         Ok(())

@@ -45,7 +45,9 @@ pub fn inputs(job: &Job) -> Vec<Input> {
         let (path, bytes, hash) = match source {
             Source::File(file) => (file.path().display().to_string(), file.length(), file.hash()),
             Source::Checkpoint(stored) => (stored.path().display().to_string(), stored.length(), stored.hash()),
-            Source::Number(_) | Source::Formula(_) | Source::Latitude(_) | Source::Depth => continue,
+            Source::Number(_) | Source::Formula(_) | Source::Latitude(_) | Source::Depth | Source::Walls => {
+                continue;
+            }
         };
         if inputs.iter().all(|input| input.path != path) {
             inputs.push(Input { path, bytes, blake3: hash.to_hex().to_string() });

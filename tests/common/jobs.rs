@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ringfort::advance::library::{AnyKernel, GRAY_SCOTT, HEAT, Library, MAXWELL, SHALLOW_WATER, WAVE};
+use ringfort::advance::library::{
+    AnyKernel, EULER, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, MAXWELL, SHALLOW_WATER, WAVE,
+};
 use ringfort::job::Job;
 
 use super::relay::Relay;
@@ -11,8 +13,18 @@ static RELAY: &dyn AnyKernel = &Relay { steady: false };
 static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
 
 /// The kernels that tests run.
-pub static LIBRARY: Library =
-    Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL, &RELAY, &STEADY_RELAY]);
+pub static LIBRARY: Library = Library::new(&[
+    &HEAT,
+    &WAVE,
+    &GRAY_SCOTT,
+    &SHALLOW_WATER,
+    &MAXWELL,
+    &LIFE,
+    &LATTICE_BOLTZMANN,
+    &EULER,
+    &RELAY,
+    &STEADY_RELAY,
+]);
 
 /// A job that `text` describes.
 pub fn parse(text: &str) -> Job {
@@ -50,6 +62,12 @@ pub enum Variant {
     Water { degrees: bool, surface: bool },
     /// On two or three axes only.
     GrayScott,
+    /// On two axes only.
+    Life,
+    /// On two or three axes only. Walls move or not; some points are solid or none; populations are given, or density and velocity.
+    Lattice { moving: bool, solid: bool, start: bool },
+    /// On one to three axes only. Components are given, or velocity and pressure.
+    Gas { start: bool },
     /// On one to three axes only. Speed varies or is one number; the level before is given or not; sponge or not; spacing is the
     /// same along all axes or not.
     Wave { order: usize, varying: bool, before: bool, sponge: bool, even: bool },
@@ -77,6 +95,22 @@ pub fn waves() -> Vec<Variant> {
     (0..48).map(|turn| wave(turn * 7)).collect()
 }
 
+/// Some variants of `lattice-boltzmann`, all ways to compile it among them.
+pub fn lattices() -> Vec<Variant> {
+    let lattice = |moving, solid, start| Variant::Lattice { moving, solid, start };
+    vec![
+        lattice(true, true, true),
+        lattice(true, false, true),
+        lattice(false, true, false),
+        lattice(false, false, false),
+    ]
+}
+
+/// All variants of `euler`.
+pub fn gases() -> Vec<Variant> {
+    vec![Variant::Gas { start: false }, Variant::Gas { start: true }]
+}
+
 /// All variants of `shallow-water`.
 pub fn waters() -> Vec<Variant> {
     let water = |degrees, surface| Variant::Water { degrees, surface };
@@ -86,9 +120,18 @@ pub fn waters() -> Vec<Variant> {
 /// All variants of the kernels that run on `axes` axes but not on any number.
 pub fn particular(axes: usize) -> Vec<Variant> {
     match axes {
-        1 => [waves().into_iter().step_by(5).collect(), vec![maxwells()[1]]].concat(),
-        2 => [waters(), vec![Variant::GrayScott, maxwells()[5]], waves().into_iter().step_by(7).collect()].concat(),
-        3 => [vec![Variant::GrayScott, maxwells()[9]], waves().into_iter().step_by(11).collect()].concat(),
+        1 => [vec![gases()[0], maxwells()[1]], waves().into_iter().step_by(5).collect()].concat(),
+        2 => [
+            waters(),
+            vec![Variant::GrayScott, Variant::Life, lattices()[0], gases()[1], maxwells()[5]],
+            waves().into_iter().step_by(7).collect(),
+        ]
+        .concat(),
+        3 => [
+            vec![Variant::GrayScott, lattices()[1], gases()[1], maxwells()[9]],
+            waves().into_iter().step_by(11).collect(),
+        ]
+        .concat(),
         _ => Vec::new(),
     }
 }
@@ -112,8 +155,9 @@ impl Variant {
     pub fn radius(self, last: bool) -> usize {
         match self {
             Variant::Relay { .. } if last => 3,
-            Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott => 1,
-            Variant::Water { .. } => 4,
+            Variant::Heat { .. } | Variant::Relay { .. } | Variant::GrayScott | Variant::Life => 1,
+            Variant::Lattice { .. } => 1,
+            Variant::Water { .. } | Variant::Gas { .. } => 4,
             Variant::Wave { order, .. } => order / 2,
             Variant::Maxwell { .. } => 2,
         }
@@ -130,15 +174,19 @@ impl Variant {
     }
 
     fn spacing(self) -> [f64; 4] {
-        if matches!(self, Variant::Wave { even: true, .. }) { [0.9; 4] } else { [1.0, 1.25, 0.9, 1.1] }
+        if matches!(self, Variant::Wave { even: true, .. } | Variant::Lattice { .. }) {
+            [0.9; 4]
+        } else {
+            [1.0, 1.25, 0.9, 1.1]
+        }
     }
 
     fn degrees(self) -> bool {
         matches!(self, Variant::Water { degrees: true, .. })
     }
 
-    /// Lines for `[kernel]`: slow waves, on a sphere where a degree is about a metre.
-    fn parameters(self) -> String {
+    /// Lines for `[kernel]`: slow waves, on a sphere where a degree is about a metre. `beyond` is what lies beyond each axis.
+    fn parameters(self, beyond: &[&str]) -> String {
         match self {
             Variant::Water { .. } => "gravity = 0.5\nmanning = 0.1\ncoriolis = 0.3\nradius = 57.3\n".into(),
             Variant::GrayScott => "du = 0.7\ndv = 0.4\nfeed = 0.3\nkill = 0.1\n".into(),
@@ -147,6 +195,9 @@ impl Variant {
                 format!("order = {order}\n{sponge}")
             }
             Variant::Maxwell { .. } => "light_speed = 1.2\n".into(),
+            Variant::Lattice { moving, .. } => lattice(beyond, moving),
+            Variant::Gas { .. } => "gamma = 1.3\n".into(),
+            Variant::Life => "rule = \"B36/S23\"\n".into(),
             Variant::Heat { .. } | Variant::Relay { .. } => String::new(),
         }
     }
@@ -215,6 +266,9 @@ impl Variant {
                 }
                 ("maxwell", text)
             }
+            Variant::Life => ("life", format!("alive = {{ formula = \"step(sin(17*({phase})^2) - 0.2)\" }}\n")),
+            Variant::Lattice { solid, start, .. } => ("lattice-boltzmann", lattice_fields(axes, solid, start, &wave)),
+            Variant::Gas { start } => ("euler", gas_fields(axes, start, &wave)),
             // Some of v is below what becomes zero, some above.
             Variant::GrayScott => {
                 let v = format!("step(sin({phase}) - 0.5)*(0.3 + 0.2*sin({phase})) + 2e-30*abs(cos({phase}))");
@@ -224,12 +278,60 @@ impl Variant {
     }
 }
 
+/// Two relaxation times and a force; with `moving`, a velocity of its own for each wall of the grid.
+fn lattice(beyond: &[&str], moving: bool) -> String {
+    let axes = beyond.len();
+    let mut text = format!("tau = 0.7\ncollision = \"trt\"\nforce = {:?}\n", &[0.002, -0.003, 0.005][..axes]);
+    for (axis, word) in beyond.iter().enumerate().filter(|_| moving) {
+        let (first, last) = word.split_once(',').unwrap_or((word, word));
+        for (side, _) in [("low", first), ("high", last)].into_iter().filter(|pair| pair.1.contains("wall")) {
+            let mut velocity = vec![0.02; axes];
+            velocity[(axis + 1) % axes] = -0.03;
+            velocity[axis] = 0.0;
+            text += &format!("wall_velocity_{}_{side} = {velocity:?}\n", ["x", "y", "z"][axes - 1 - axis]);
+        }
+    }
+    text
+}
+
+/// Populations, or density and velocities; about a third of the points solid, or none.
+fn lattice_fields(axes: usize, solid: bool, start: bool, wave: &dyn Fn(f64, f64, f64) -> String) -> String {
+    let mut text = match start {
+        true => format!("density = {}\nvelocity_x = {}\n", wave(1.0, 0.1, 0.4), wave(0.01, 0.05, 1.4)),
+        false => {
+            let weights = if axes == 2 { [16.0, 4.0, 1.0, 0.0] } else { [12.0, 2.0, 2.0, 1.0] };
+            let count = if axes == 2 { 9 } else { 19 };
+            let population = |number: usize| {
+                let kind: usize = number.div_ceil(4);
+                let weight = weights[kind.min(3)] / 36.0;
+                format!("f{number} = {}\n", wave(weight, 0.2 * weight, 0.37 * number as f64))
+            };
+            (0..count).map(population).collect()
+        }
+    };
+    if solid {
+        let phase = wave(0.0, 1.0, 2.2).replace("{ formula = \"", "").replace("\" }", "");
+        text += &format!("solid = {{ formula = \"step(sin(9*({phase})) - 0.4)\" }}\n");
+    }
+    text
+}
+
+/// Density with momenta and energy, or with velocities and pressure.
+fn gas_fields(axes: usize, start: bool, wave: &dyn Fn(f64, f64, f64) -> String) -> String {
+    let (kind, last) = if start { ("velocity", "pressure") } else { ("momentum", "energy") };
+    let mut text = format!("density = {}\n{last} = {}\n", wave(1.0, 0.4, 0.6), wave(2.0, 0.9, 1.1));
+    for (at, name) in ["x", "y", "z"][..axes].iter().enumerate().filter(|&(at, _)| start || at != 1) {
+        text += &format!("{kind}_{name} = {}\n", wave(0.1, 0.3, 1.9 * at as f64));
+    }
+    text
+}
+
 /// Text of a job: points and what lies beyond along each axis, variant, precision, steps.
 pub fn text(points: &[usize], beyond: &[&str], variant: Variant, precision: &str, steps: u64) -> String {
     let axes = points.len();
     let spacing = &variant.spacing()[4 - axes..];
     let (kernel, fields) = variant.fields(axes);
-    let (units, parameters) = (if variant.degrees() { "degrees" } else { "m" }, variant.parameters());
+    let (units, parameters) = (if variant.degrees() { "degrees" } else { "m" }, variant.parameters(beyond));
     format!(
         "[grid]\npoints = {points:?}\nspacing = {spacing:?}\nboundary = [{}]\nunits = \"{units}\"\n\
          [kernel]\nname = \"{kernel}\"\nprecision = \"{precision}\"\n{parameters}\
@@ -251,7 +353,10 @@ fn sources(points: &[usize], beyond: &[&str], variant: Variant) -> String {
         | Variant::Wave { .. }
         | Variant::Relay { .. }
         | Variant::Water { .. }
-        | Variant::Maxwell { .. } => return String::new(),
+        | Variant::Maxwell { .. }
+        | Variant::Life
+        | Variant::Lattice { .. }
+        | Variant::Gas { .. } => return String::new(),
     };
     let spacing = &variant.spacing()[4 - points.len()..];
     let inner = |number: usize, cell: usize| (1..points[number] - 1).contains(&cell);

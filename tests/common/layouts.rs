@@ -12,7 +12,8 @@ use ringfort::torus::peers::Peers;
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
 use ringfort_kernels::{
-    Declaration, GrayScott, Heat, Kernel, KernelError, Maxwell, Real, Role, Setup, ShallowWater, Wave,
+    Declaration, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Maxwell, Real, Role, Setup,
+    ShallowWater, Wave,
 };
 
 use super::jobs;
@@ -82,6 +83,9 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
         "wave" => Wave.build(&job.setup, reference).unwrap(),
         "maxwell" => Maxwell.build(&job.setup, reference).unwrap(),
+        "euler" => Euler.build(&job.setup, reference).unwrap(),
+        "lattice-boltzmann" => LatticeBoltzmann.build(&job.setup, reference).unwrap(),
+        "life" => Life.build(&job.setup, reference).unwrap(),
         "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
         name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
     }
@@ -193,9 +197,37 @@ pub fn states<T: Bits>(job: &Job, slot: usize, layout: &Layout) -> (f64, Vec<Vec
         });
         (dt, seen)
     });
+    let dt = parts[0].0;
+    (dt, whole(job, &shape, parts.into_iter().map(|(_, seen)| seen).collect()))
+}
+
+/// Fields `slots` of the whole grid, derived ones too, after the last step of `job`.
+pub fn end<T: Bits>(job: &Job, slots: &[usize], layout: &Layout) -> Vec<Vec<T>> {
+    let shape = shape::<T>(job, layout).unwrap();
+    let steps = usize::try_from(job.time.steps).unwrap();
+    let parts = on_ranks(layout.ranks(), |peers| {
+        let mut seen = Vec::new();
+        walk::<T>(job, (&shape, layout), steps, peers, |session, step| {
+            let block = session.block();
+            for &slot in slots.iter().filter(|_| step == steps) {
+                let mut own = vec![T::default(); block.cells()];
+                match job.declaration.fields[slot].role {
+                    Role::Derived => session.derive(slot, &block, &mut own),
+                    _ => session.read(slot, &block, &mut own),
+                }
+                seen.push(own);
+            }
+        });
+        seen
+    });
+    whole(job, &shape, parts)
+}
+
+/// What the parts saw, one after the other, each put together to the whole grid.
+fn whole<T: Bits>(job: &Job, shape: &Shape, parts: Vec<Vec<Vec<T>>>) -> Vec<Vec<T>> {
     let region = job.grid.region();
-    let mut whole = vec![vec![T::default(); region.cells()]; parts[0].1.len()];
-    for (part, (_, seen)) in parts.iter().enumerate() {
+    let mut whole = vec![vec![T::default(); region.cells()]; parts[0].len()];
+    for (part, seen) in parts.iter().enumerate() {
         let block = shape.cuts.block(part);
         for (whole, own) in whole.iter_mut().zip(seen) {
             for ([w, z, y], row) in block.rows().zip(own.chunks_exact(block.extent[3])) {
@@ -204,7 +236,7 @@ pub fn states<T: Bits>(job: &Job, slot: usize, layout: &Layout) -> (f64, Vec<Vec
             }
         }
     }
-    (parts[0].0, whole)
+    whole
 }
 
 /// A job with its reference.

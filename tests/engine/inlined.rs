@@ -98,11 +98,12 @@ impl<T: Precise> Measured for Case<T> {
 /// How a kernel is given its parameters and fields: defaults, and numbers where there are none.
 fn setup(declaration: &Declaration, axes: usize) -> Setup {
     let parameter = |kind: &ParameterKind| match kind {
-        ParameterKind::Number { default, .. } => Value::Number(default.unwrap_or(0.05)),
+        ParameterKind::Number { default, least, .. } => Value::Number(default.unwrap_or(least.max(0.0) + 0.05)),
         ParameterKind::Choice { default, choices } => Value::Number(choices.last().copied().unwrap_or(*default)),
         ParameterKind::Group { .. } => Value::Group(None),
         ParameterKind::Word { default, .. } => Value::Word((*default).to_owned()),
         ParameterKind::List { default, .. } => Value::List(default.clone()),
+        ParameterKind::Text { default, .. } => Value::Word((*default).to_owned()),
     };
     let given = |role: Role, optional: bool| match role {
         Role::Component => Given::Varying,

@@ -54,6 +54,13 @@ fn given(kernel: &str) -> (&'static str, &'static str, &'static str) {
             ("", "depth = { formula = \"1 + 0.1*sin(0.3*x)\" }, bed = { formula = \"-1 + 0*x\" }", "dt = 0.05")
         }
         "maxwell" => ("", "e_z = { formula = \"sin(0.3*x)\" }", "dt = 0.5"),
+        "life" => ("", "alive = { formula = \"step(sin(3*x + 7*y + sin(5*x*y)) - 0.3)\" }", "dt = 1.0"),
+        "lattice-boltzmann" => (
+            ", tau = 0.8, collision = \"trt\"",
+            "density = { formula = \"1 + 0.01*sin(0.3*x)\" }, velocity_x = 0.05",
+            "dt = 1.0",
+        ),
+        "euler" => ("", "density = { formula = \"1 + 0.1*sin(0.3*x)\" }, energy = 2.5", "dt = 0.2"),
         _ => ("", "", "dt = 1.0"),
     }
 }
@@ -84,10 +91,11 @@ fn work(kernel: &str, points: &[u64], precision: Precision, threads: usize, ask:
     Work { text, overrides: overrides.clone(), threads, steps: *steps, steps_per_pass: *steps_per_pass }
 }
 
-/// Axes that `kernel` is measured on: at most three, since few jobs have four, and two for what is thin or flat by nature.
+/// Axes that `kernel` is measured on: at most three, since few jobs have four, and two for what is thin or flat by nature or has
+/// many fields.
 fn axes(kernel: &str) -> usize {
     let most = SHIPPED.declare(kernel, 2).map_or(2, |declaration| declaration.axes.1);
-    if kernel == "gray-scott" { 2 } else { most.min(3) }
+    if ["gray-scott", "lattice-boltzmann", "euler"].contains(&kernel) { 2 } else { most.min(3) }
 }
 
 /// Kernel `kernel` alone.

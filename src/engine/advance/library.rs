@@ -3,7 +3,8 @@
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
 use ringfort_kernels::{
-    Catalog, Declaration, GrayScott, Heat, Kernel, KernelError, Maxwell, Real, Setup, ShallowWater, Wave,
+    Catalog, Declaration, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Maxwell, Real, Setup,
+    ShallowWater, Wave,
 };
 
 use super::lanes::Simd;
@@ -83,9 +84,16 @@ pub static WAVE: &dyn AnyKernel = &Wave;
 pub static MAXWELL: &dyn AnyKernel = &Maxwell;
 /// Shallow water on a plane or a sphere.
 pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
+/// Cells that live or die by the number of their neighbours.
+pub static LIFE: &dyn AnyKernel = &Life;
+/// Slow flow of a fluid.
+pub static LATTICE_BOLTZMANN: &dyn AnyKernel = &LatticeBoltzmann;
+/// Compressible gas.
+pub static EULER: &dyn AnyKernel = &Euler;
 
 /// The kernels that come with Ringfort.
-pub static SHIPPED: Library = Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL] };
+pub static SHIPPED: Library =
+    Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL, &LIFE, &LATTICE_BOLTZMANN, &EULER] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

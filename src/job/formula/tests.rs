@@ -1,3 +1,5 @@
+use ringfort_kernels::Allowed;
+
 use super::*;
 use crate::grid::{Boundary, Units};
 
@@ -16,7 +18,7 @@ fn grid(axes: usize) -> Grid {
 
 /// Value of `text` at `x`.
 fn at(text: &str, x: f64) -> f64 {
-    let formula = Formula::parse(text, &grid(1), f64::NEG_INFINITY).unwrap_or_else(|e| panic!("{text}: {e}"));
+    let formula = Formula::parse(text, &grid(1), Allowed::ALL).unwrap_or_else(|e| panic!("{text}: {e}"));
     formula.value(&[0.0, 0.0, 0.0, x])
 }
 
@@ -109,19 +111,19 @@ fn mistakes_name_their_place() {
         ("^2", 0..1, "unexpected `^`"),
         ("max(1,2,3)", 7..8, "an operator or `)`"),
     ] {
-        let error = Formula::parse(text, &grid(1), 0.0).unwrap_err();
+        let error = Formula::parse(text, &grid(1), Allowed::ALL).unwrap_err();
         assert_eq!(error.at, at, "{text}: {error}");
         assert!(error.problem.contains(words), "{text}: {error}");
     }
     for deep in ["(".repeat(4000), "-".repeat(4000), "x".repeat(5000), "1^".repeat(2000), "sin(".repeat(1000)] {
-        assert!(Formula::parse(&deep, &grid(1), 0.0).is_err());
+        assert!(Formula::parse(&deep, &grid(1), Allowed::ALL).is_err());
     }
 }
 
 #[test]
 fn boxes_hold_the_values_of_the_whole() {
     let grid = grid(3);
-    let formula = Formula::parse("100*z + 10*y + x^2", &grid, f64::NEG_INFINITY).unwrap();
+    let formula = Formula::parse("100*z + 10*y + x^2", &grid, Allowed::ALL).unwrap();
     let mut whole = vec![0.0; 125];
     formula.fill(&grid, &grid.region(), &mut whole).unwrap();
     assert_eq!(whole[grid.region().offset([0, 4, 3, 0])], 100.0 + 10.0 * 0.5 + 1.0);
@@ -139,16 +141,17 @@ fn boxes_hold_the_values_of_the_whole() {
 #[test]
 fn unusable_values_name_the_cell() {
     let grid = grid(2);
-    for (text, least, words) in [
-        ("1/x", f64::NEG_INFINITY, "cell [0, 2] (y = -1, x = 0)"),
-        ("sqrt(y)", f64::NEG_INFINITY, "NaN at cell [0, 0]"),
-        ("x", 0.0, "the least value that makes sense is 0"),
+    for (text, allowed, words) in [
+        ("1/x", Allowed::ALL, "cell [0, 2] (y = -1, x = 0)"),
+        ("sqrt(y)", Allowed::ALL, "NaN at cell [0, 0]"),
+        ("x", Allowed::AtLeast(0.0), "the least value that makes sense is 0"),
+        ("x + 0.5", Allowed::OneOf(&[0.5, 1.5]), "the values that make sense are 0.5 and 1.5"),
     ] {
-        let formula = Formula::parse(text, &grid, least).unwrap();
+        let formula = Formula::parse(text, &grid, allowed).unwrap();
         let error = formula.fill(&grid, &grid.region(), &mut [0.0; 25]).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
-    let formula = Formula::parse("1e39", &grid, 0.0).unwrap();
+    let formula = Formula::parse("1e39", &grid, Allowed::ALL).unwrap();
     assert!(formula.fill(&grid, &grid.region(), &mut [0.0_f64; 25]).is_ok());
     assert!(formula.fill(&grid, &grid.region(), &mut [0.0_f32; 25]).is_err());
 }
@@ -156,7 +159,7 @@ fn unusable_values_name_the_cell() {
 proptest::proptest! {
     #[test]
     fn no_text_panics(text in "[-+*/^(),. xe0-9sinmatx2]{0,40}") {
-        if let Ok(formula) = Formula::parse(&text, &grid(1), 0.0) {
+        if let Ok(formula) = Formula::parse(&text, &grid(1), Allowed::ALL) {
             agrees(&formula, &[1.5, -0.0, f64::INFINITY]);
         } else {
             proptest::prop_assert!(Map::parse(&text, &[], &grid(1)).is_err());
@@ -165,7 +168,7 @@ proptest::proptest! {
 
     #[test]
     fn rows_have_the_bits_of_single_values(text in formula(), x in proptest::collection::vec(-4.0..4.0_f64, 1..40)) {
-        agrees(&Formula::parse(&text, &grid(1), 0.0).unwrap(), &x);
+        agrees(&Formula::parse(&text, &grid(1), Allowed::ALL).unwrap(), &x);
     }
 
     #[test]
@@ -179,9 +182,9 @@ proptest::proptest! {
 #[test]
 fn coordinates_in_degrees_are_lat_and_lon() {
     let degrees = Grid { units: Units::Degrees, ..grid(2) };
-    let formula = Formula::parse("lat + 10*lon", &degrees, f64::NEG_INFINITY).unwrap();
+    let formula = Formula::parse("lat + 10*lon", &degrees, Allowed::ALL).unwrap();
     assert_eq!(formula.value(&[0.0, 0.0, 2.0, 3.0]), 32.0);
-    let error = Formula::parse("x", &degrees, 0.0).unwrap_err();
+    let error = Formula::parse("x", &degrees, Allowed::ALL).unwrap_err();
     assert!(error.problem.contains("lat, lon"), "{error}");
 }
 
@@ -237,7 +240,7 @@ fn all_operations_agree_on_odd_values_and_long_rows() {
     let pairs = PAIRS.iter().flat_map(|name| ["x, 1", "1, x", "x, -x", "1, 2"].map(|of| format!("{name}({of})")));
     let all = powers.into_iter().chain(plain).map(str::to_owned).chain(functions).chain(constant).chain(pairs);
     for text in all {
-        let formula = Formula::parse(&text, &grid(1), 0.0).unwrap();
+        let formula = Formula::parse(&text, &grid(1), Allowed::ALL).unwrap();
         for length in [1, 7, 8, 9, x.len()] {
             agrees(&formula, &x[..length]);
         }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use ringfort_kernels::Allowed;
+
 use crate::checkpoint::CheckpointError;
 
 /// Why a field's values cannot be used.
@@ -107,16 +109,16 @@ pub enum InputError {
         value: f64,
     },
     /// A value that makes no sense for the field.
-    #[error("{} holds {value} at {index:?}; the least value that makes sense is {least}", path.display())]
-    Below {
+    #[error("{} holds {value} at {index:?}; {allowed}", path.display())]
+    NotAllowed {
         /// The file.
         path: PathBuf,
         /// Index in the array.
         index: Vec<usize>,
         /// The value.
         value: f64,
-        /// Least value of the field.
-        least: f64,
+        /// Values of the field that make sense.
+        allowed: Allowed,
     },
     /// A label without a value.
     #[error(
@@ -135,7 +137,7 @@ pub enum InputError {
         count: usize,
     },
     /// A formula that gives no usable value at a cell.
-    #[error("the formula `{formula}` gives {value} at cell {cell:?} ({place}); {}", wanted(*value, *least))]
+    #[error("the formula `{formula}` gives {value} at cell {cell:?} ({place}); {}", wanted(*value, *allowed))]
     Formula {
         /// The formula.
         formula: String,
@@ -145,14 +147,14 @@ pub enum InputError {
         cell: Vec<usize>,
         /// Its coordinates, in words.
         place: String,
-        /// Least value of the field.
-        least: f64,
+        /// Values of the field that make sense.
+        allowed: Allowed,
     },
 }
 
-fn wanted(value: f64, least: f64) -> String {
-    if value < least && value.is_finite() {
-        return format!("the least value that makes sense is {least}");
+fn wanted(value: f64, allowed: Allowed) -> String {
+    if value.is_finite() && !allowed.holds(value) {
+        return allowed.to_string();
     }
     "values must be finite in the job's precision".to_owned()
 }

@@ -1,3 +1,5 @@
+use ringfort_kernels::Allowed;
+
 use super::*;
 use crate::grid::{Boundary, Units};
 
@@ -35,7 +37,7 @@ fn every_box_of_a_box() {
     let path = counted(folder.path(), &[4, 5, 6]);
     let grid = grid(&[2, 3, 4]);
     for (z, y, x) in [(0, 0, 0), (2, 2, 2), (1, 0, 2)] {
-        let input = Input::open(&path, 0.0).unwrap().with_box(Some(&[z, y, x]), &grid).unwrap();
+        let input = Input::open(&path, Allowed::ALL).unwrap().with_box(Some(&[z, y, x]), &grid).unwrap();
         let value = |cell: Extents| {
             let at = |axis: usize, start: u64| cell[axis] + usize::try_from(start).unwrap();
             f64::from(u32::try_from((at(1, z) * 5 + at(2, y)) * 6 + at(3, x)).unwrap())
@@ -53,10 +55,10 @@ fn every_box_of_a_box() {
         }
     }
     for start in [[3, 0, 0], [0, 3, 0], [0, 0, 3], [u64::MAX, 0, 0]] {
-        let error = Input::open(&path, 0.0).unwrap().with_box(Some(&start), &grid).unwrap_err();
+        let error = Input::open(&path, Allowed::ALL).unwrap().with_box(Some(&start), &grid).unwrap_err();
         assert!(matches!(error, InputError::Box { .. }), "{error}");
     }
-    let input = Input::open(&path, 0.0).unwrap();
+    let input = Input::open(&path, Allowed::ALL).unwrap();
     assert!(matches!(input.clone().with_box(Some(&[0, 0]), &grid), Err(InputError::StartLength { .. })));
     assert!(matches!(input.with_box(None, &grid), Err(InputError::Shape { .. })));
 }
@@ -66,13 +68,13 @@ fn labels_stand_for_values() {
     let folder = tempfile::tempdir().unwrap();
     let path = counted(folder.path(), &[3]);
     let grid = grid(&[3]);
-    let open = |values: &[f64]| Input::open(&path, 0.0).unwrap().with_values(Some(values.into())).unwrap();
+    let open = |values: &[f64]| Input::open(&path, Allowed::ALL).unwrap().with_values(Some(values.into())).unwrap();
     let mut out = [0.0_f32; 3];
     open(&[0.1, 0.2, 0.3]).fill(&grid, &grid.region(), &mut out).unwrap();
     assert_eq!(out, [0.1, 0.2, 0.3]);
     let error = open(&[0.1, 0.2]).fill(&grid, &grid.region(), &mut out).unwrap_err().to_string();
     assert!(error.contains("label 2 at [2], beyond the table of 2 values; labels run from 0 to 1"), "{error}");
-    let input = Input::open(&path, 1.0).unwrap();
+    let input = Input::open(&path, Allowed::AtLeast(1.0)).unwrap();
     let error = input.fill(&grid, &grid.region(), &mut out).unwrap_err().to_string();
     assert!(error.contains("holds 0 at [0]; the least value that makes sense is 1"), "{error}");
     assert_eq!(input.hash(), blake3::hash(&std::fs::read(&path).unwrap()));
