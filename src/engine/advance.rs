@@ -19,6 +19,8 @@ mod planes;
 pub mod program;
 mod routine;
 pub mod rows;
+#[cfg(not(test))]
+mod shipped;
 mod stream;
 mod sweeps;
 mod tiled;

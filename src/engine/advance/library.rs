@@ -1,14 +1,13 @@
-//! The kernels that this program was built with.
+//! Kernels by name: those that this program was built with.
 //!
 //! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
 
-use ringfort_kernels::{
-    Catalog, Declaration, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Maxwell, Real, Setup,
-    ShallowWater, Wave,
-};
+use ringfort_kernels::{Catalog, Declaration, Kernel, KernelError, Real, Setup};
 
 use super::lanes::Simd;
 use super::program::{Compile, Program};
+#[cfg(not(test))]
+pub use super::shipped::*;
 
 /// A kernel behind its name.
 pub trait AnyKernel: Send + Sync {
@@ -71,29 +70,6 @@ impl Precise for f32 {
 pub struct Library {
     kernels: &'static [&'static &'static dyn AnyKernel],
 }
-
-// Statics, and named by their place in [`Library`], since the value of a constant would be compiled again, kernel and all,
-// by every crate that names it.
-/// Conduction of heat.
-pub static HEAT: &dyn AnyKernel = &Heat;
-/// Two substances that react and diffuse.
-pub static GRAY_SCOTT: &dyn AnyKernel = &GrayScott;
-/// Scalar waves.
-pub static WAVE: &dyn AnyKernel = &Wave;
-/// Electromagnetic waves.
-pub static MAXWELL: &dyn AnyKernel = &Maxwell;
-/// Shallow water on a plane or a sphere.
-pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
-/// Cells that live or die by the number of their neighbours.
-pub static LIFE: &dyn AnyKernel = &Life;
-/// Slow flow of a fluid.
-pub static LATTICE_BOLTZMANN: &dyn AnyKernel = &LatticeBoltzmann;
-/// Compressible gas.
-pub static EULER: &dyn AnyKernel = &Euler;
-
-/// The kernels that come with Ringfort.
-pub static SHIPPED: Library =
-    Library { kernels: &[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL, &LIFE, &LATTICE_BOLTZMANN, &EULER] };
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
