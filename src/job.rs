@@ -11,7 +11,7 @@ use ringfort_kernels::{Declaration, FAR, KernelError, Real, Setup, Value};
 use crate::grid::{AXES, Grid, Region, Units};
 
 mod axes;
-mod document;
+pub(crate) mod document;
 mod error;
 mod fields;
 mod fingerprint;

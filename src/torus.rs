@@ -2,10 +2,14 @@
 pub mod agree;
 pub mod control;
 pub mod halo;
+pub mod machine;
+pub mod map;
+pub mod model;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod peers;
 pub mod pictures;
+pub mod placement;
 pub mod preview;
 pub mod report;
 pub mod run;
