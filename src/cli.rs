@@ -12,6 +12,7 @@ pub mod checkpoint;
 #[cfg(feature = "datacenter")]
 pub mod datacenter;
 pub mod kernels;
+pub mod plan;
 pub mod render;
 pub mod run;
 pub mod schema;
@@ -44,6 +45,7 @@ enum Command {
     #[cfg(feature = "datacenter")]
     Datacenter(datacenter::Args),
     Check(check::Args),
+    Plan(plan::Args),
     Checkpoint(checkpoint::Args),
     Render(render::Args),
     Kernels(kernels::Args),
@@ -55,7 +57,7 @@ enum Command {
 }
 
 /// Commands that come later: refused by name until they work.
-const LATER: [&str; 6] = ["plan", "compare", "doctor", "new", "completions", "man"];
+const LATER: [&str; 5] = ["compare", "doctor", "new", "completions", "man"];
 
 /// Reads the arguments, runs the command and returns the exit code.
 #[must_use]
@@ -72,6 +74,7 @@ pub fn main() -> u8 {
         #[cfg(feature = "datacenter")]
         Command::Datacenter(args) => datacenter::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Kernels(args) => kernels::run(&args),

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use crate::grid::{AXES, Extents, Grid, Region, Side};
 
+pub mod search;
+
 /// Cells that `part` of `parts` owns along an axis of `extent` cells, in global indices. Cuts lie at
 /// multiples of `extent / parts` rounded up, so a part is one chunk of a regular Zarr grid.
 ///
@@ -124,21 +126,17 @@ impl Cuts {
     }
 
     /// The best cuts of `grid` into `parts` parts none of which is narrower than `radius` cells across a cut or along a
-    /// periodic axis: least largest block, then least halo surface of the largest block (faces on cut axes only),
-    /// then the cut that keeps the fastest axis longest.
+    /// periodic axis: least largest block, then least halo surface of the largest block (faces on cut axes only, each
+    /// `radius` cells deep), then the cut that keeps the fastest axis longest. Exact: all factorisations are looked at.
     ///
     /// # Errors
     ///
     /// [`CutError::NoCut`] if no factorisation fits; it names the nearest counts below and above that do.
     pub fn best(grid: &Grid, parts: usize, radius: Extents) -> Result<Self, CutError> {
-        if let Some(cuts) = best(grid, parts, radius) {
-            return Ok(cuts);
-        }
-        let most = grid.region().cells();
-        let below = (1..parts.min(most + 1)).rev().find(|&count| best(grid, count, radius).is_some());
-        let above =
-            (parts + 1..=most.min(parts.saturating_mul(2) + 64)).find(|&count| best(grid, count, radius).is_some());
-        Err(CutError::NoCut { parts, below, above })
+        search::best(grid, parts, radius).ok_or_else(|| {
+            let (below, above) = search::nearest(grid, parts, radius);
+            CutError::NoCut { parts, below, above }
+        })
     }
 
     /// True if every part is at least `radius` cells wide across cuts and along periodic axes.
@@ -148,50 +146,6 @@ impl Cuts {
         (grid.first()..AXES)
             .all(|axis| (self.parts[axis] == 1 && !grid.periodic(axis)) || smallest[axis] >= radius[axis])
     }
-}
-
-fn best(grid: &Grid, parts: usize, radius: Extents) -> Option<Cuts> {
-    let mut found: Option<((usize, usize, Extents), Cuts)> = None;
-    for candidate in factorisations(parts, grid.axes) {
-        let Ok(cuts) = Cuts::new(grid.points, candidate) else { continue };
-        if !cuts.fits(grid, radius) {
-            continue;
-        }
-        let largest = cuts.largest();
-        let cells: usize = largest.iter().product();
-        let surface = (0..AXES).filter(|&axis| candidate[axis] > 1).map(|axis| cells / largest[axis]).sum();
-        let mut from_last = candidate;
-        from_last.reverse();
-        let score = (cells, surface, from_last);
-        if found.as_ref().is_none_or(|(least, _)| score < *least) {
-            found = Some((score, cuts));
-        }
-    }
-    found.map(|(_, cuts)| cuts)
-}
-
-/// All ways to write `count` as a product over the last `axes` axes.
-fn factorisations(count: usize, axes: usize) -> Vec<Extents> {
-    fn extend(rest: usize, axis: usize, sofar: Extents, all: &mut Vec<Extents>) {
-        if axis == AXES - 1 {
-            let mut whole = sofar;
-            whole[axis] = rest;
-            all.push(whole);
-            return;
-        }
-        let mut factor = 1;
-        while factor <= rest {
-            if rest.is_multiple_of(factor) {
-                let mut next = sofar;
-                next[axis] = factor;
-                extend(rest / factor, axis + 1, next, all);
-            }
-            factor += 1;
-        }
-    }
-    let mut all = Vec::new();
-    extend(count, AXES - axes, [1; AXES], &mut all);
-    all
 }
 
 /// A grid that cannot be cut as asked.

@@ -12,7 +12,7 @@ use crate::checkpoint::Keep;
 use crate::grid::{AXES, Boundary, Extents, Grid, Region, Units};
 
 mod axes;
-mod document;
+pub(crate) mod document;
 mod error;
 mod fields;
 mod fingerprint;

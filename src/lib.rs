@@ -63,7 +63,7 @@
 //! | [`plan`] | where rounds end and what is due there |
 //! | [`observe`] | images, exact sums, events, records, progress |
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
-//! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words |
+//! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words; placement on a machine ([`torus::placement`]) |
 //! | `datacenter` | workers that may be lost: what they decide, and what carries it out |
 //! | [`cli`] | one file per command: the only code that prints |
 //!

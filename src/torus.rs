@@ -4,10 +4,14 @@ pub mod background;
 pub mod control;
 pub mod halo;
 pub mod look;
+pub mod machine;
+pub mod map;
+pub mod model;
 #[cfg(feature = "mpi")]
 pub mod mpi;
 pub mod peers;
 pub mod pictures;
+pub mod placement;
 pub mod preview;
 pub mod report;
 pub mod run;

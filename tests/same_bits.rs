@@ -199,7 +199,7 @@ fn gray_scott() {
 #[test]
 fn life() {
     let mut tally = Tally::default();
-    for (turn, beyond) in choices(2).enumerate() {
+    for (turn, beyond) in choices(&BEYOND, 2).enumerate() {
         let (points, wide) = ([[4, 17], [12, 33]][turn % 2], turn / 2 % 2 == 0);
         tally.job((&points, &beyond), Variant::Life, wide, &[1 + turn % 5]);
     }
@@ -210,13 +210,13 @@ fn life() {
 fn lattice_boltzmann() {
     let mut tally = Tally::default();
     let all = lattices();
-    for (turn, beyond) in choices(2).enumerate() {
+    for (turn, beyond) in choices(&BEYOND, 2).enumerate() {
         let (points, wide) = ([[4, 17], [12, 33]][turn % 2], turn / 2 % 2 == 0);
         tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(2, turn), &[1 + turn % 5]);
     }
     tally.print("lattice Boltzmann on two axes, all pairs of boundaries", 200);
     let mut tally = Tally::default();
-    for (turn, beyond) in choices(3).enumerate().step_by(7) {
+    for (turn, beyond) in choices(&BEYOND, 3).enumerate().step_by(7) {
         let (points, wide) = ([[3, 4, 17], [5, 6, 3]][turn % 2], turn / 2 % 2 == 0);
         tally.some((&points, &beyond), (all[turn / 3 % 4], wide), &some_parts(3, turn), &[1 + turn % 5]);
     }
@@ -228,7 +228,7 @@ fn gas() {
     let all = gases();
     for (axes, sizes) in [(1, [[1, 1, 9], [1, 1, 33]]), (2, [[1, 9, 20], [1, 25, 33]]), (3, [[9, 4, 13], [5, 8, 12]])] {
         let mut tally = Tally::default();
-        for (turn, beyond) in choices(axes).enumerate().step_by([1, 1, 1, 11][axes]) {
+        for (turn, beyond) in choices(&BEYOND, axes).enumerate().step_by([1, 1, 1, 11][axes]) {
             let (points, wide) = (&sizes[turn % 2][3 - axes..], turn / 2 % 2 == 0);
             tally.some((points, &beyond), (all[turn / 3 % 2], wide), &some_parts(axes, turn), &[1 + turn % 5]);
         }

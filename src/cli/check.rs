@@ -252,7 +252,7 @@ fn as_json(job: &Job, preview: &Preview, notes: &[&String]) -> Value {
     })
 }
 
-fn axes(job: &Job) -> Vec<&'static str> {
+pub(super) fn axes(job: &Job) -> Vec<&'static str> {
     (job.grid.first()..AXES).map(|axis| job.grid.name(axis)).collect()
 }
 
@@ -271,10 +271,10 @@ fn precision(job: &Job) -> &'static str {
 }
 
 /// Names on the left, values on the right, wrapped.
-struct Page(String);
+pub(super) struct Page(pub(super) String);
 
 impl Page {
-    fn line(&mut self, name: &str, value: &str) {
+    pub(super) fn line(&mut self, name: &str, value: &str) {
         let mut row = format!("{name:LEFT$}");
         let mut used = LEFT;
         for (count, word) in value.split(' ').enumerate() {
@@ -293,12 +293,12 @@ impl Page {
     }
 }
 
-fn plural(count: u64, what: &str) -> String {
+pub(super) fn plural(count: u64, what: &str) -> String {
     format!("{} {what}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
 /// `count` with commas between thousands.
-fn thousands(count: u64) -> String {
+pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -311,7 +311,7 @@ fn thousands(count: u64) -> String {
 }
 
 /// `value` with at most six digits.
-fn six(value: f64) -> String {
+pub(super) fn six(value: f64) -> String {
     let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
     let size = rounded.abs();
     if size == 0.0 || (1e-4..1e9).contains(&size) { format!("{rounded}") } else { format!("{rounded:e}") }

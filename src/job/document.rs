@@ -26,7 +26,9 @@ const LATER: &[(&[&str], &str)] =
 
 /// The text in force and its name in errors.
 #[derive(Clone, Debug)]
-pub(super) struct Document {
+pub(crate) struct Document {
+    /// What it describes: a job or a machine.
+    what: &'static str,
     name: String,
     text: Arc<String>,
 }
@@ -61,23 +63,29 @@ impl Document {
         &self.text
     }
 
-    /// `text` with `overrides` applied; `path` names it.
+    /// `text`, which describes a `what`; `path` names it.
+    pub(crate) fn of(what: &'static str, text: &str, path: &Path) -> Result<Self, JobError> {
+        let document = Document { what, name: path.display().to_string(), text: Arc::new(text.to_owned()) };
+        document.parse()?;
+        Ok(document)
+    }
+
+    /// The job `text` with `overrides` applied; `path` names it.
     pub(super) fn new(text: &str, path: &Path, overrides: &[String]) -> Result<Self, JobError> {
-        let given = Document { name: path.display().to_string(), text: Arc::new(text.to_owned()) };
-        given.parse()?;
+        let given = Document::of("job", text, path)?;
         if overrides.is_empty() {
             return Ok(given);
         }
         let mut tree: toml_edit::DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
             let problem = error.message().to_owned();
-            given.located(error.span().unwrap_or(0..0), Mistake::Syntax { problem })
+            given.located(error.span().unwrap_or(0..0), Mistake::Syntax { file: given.what, problem })
         })?;
         let mut name = format!("{} with", given.name);
         for set in overrides {
             overrides::apply(&mut tree, set)?;
             name.push_str(&format!(" --set {set}"));
         }
-        let document = Document { name, text: Arc::new(tree.to_string()) };
+        let document = Document { what: given.what, name, text: Arc::new(tree.to_string()) };
         document.parse()?;
         Ok(document)
     }
@@ -85,19 +93,24 @@ impl Document {
     fn parse(&self) -> Result<Spanned<DeTable<'_>>, JobError> {
         DeTable::parse(&self.text).map_err(|error| {
             let problem = error.message().to_owned();
-            self.located(error.span().unwrap_or(0..0), Mistake::Syntax { problem })
+            self.located(error.span().unwrap_or(0..0), Mistake::Syntax { file: self.what, problem })
         })
     }
 
     /// The text as `T`.
-    pub(super) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, JobError> {
+    pub(crate) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, JobError> {
         toml::from_str(&self.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            let key = self.key_of(&span).unwrap_or_else(|| "the job".to_owned());
+            let key = self.key_of(&span).unwrap_or_else(|| format!("the {}", self.what));
             match error.message().strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
                 Some(missing) => {
-                    let key = if key == "the job" { missing.to_owned() } else { format!("{key}.{missing}") };
-                    let remedy = "a job needs it (`ringfort schema` describes all keys)".to_owned();
+                    let key = if key == format!("the {}", self.what) {
+                        missing.to_owned()
+                    } else {
+                        format!("{key}.{missing}")
+                    };
+                    let schema = if self.what == "job" { " (`ringfort schema` describes all keys)" } else { "" };
+                    let remedy = format!("a {} needs it{schema}", self.what);
                     self.located(span, Mistake::Missing { key, remedy })
                 }
                 None => self.located(span, Mistake::Value { key, problem: plain(error.message()) }),
@@ -106,7 +119,7 @@ impl Document {
     }
 
     /// Checks that the schema `schema` knows every key of the text.
-    pub(super) fn check_keys(&self, schema: &Json) -> Result<(), JobError> {
+    pub(crate) fn check_keys(&self, schema: &Json) -> Result<(), JobError> {
         let tree = self.parse()?;
         self.check_table(tree.get_ref(), &[schema], &mut Vec::new())
     }
@@ -147,7 +160,7 @@ impl Document {
 
     fn unknown(&self, key: &Spanned<toml::de::DeString<'_>>, shapes: &[&Json], path: &[String]) -> JobError {
         let name = key.get_ref().as_ref();
-        let table = if path.is_empty() { "the job".to_owned() } else { format!("[{}]", path.join(".")) };
+        let table = if path.is_empty() { format!("the {}", self.what) } else { format!("[{}]", path.join(".")) };
         let later = LATER.iter().any(|(place, word)| {
             *word == name && place.len() == path.len() && place.iter().zip(path).all(|(a, b)| *a == "*" || a == b)
         });
@@ -170,7 +183,7 @@ impl Document {
     }
 
     /// The unknown word `word` at `path`, which should name a `what`.
-    pub(super) fn unknown_word(&self, path: &[&str], what: &'static str, word: &str, known: &[&str]) -> JobError {
+    pub(crate) fn unknown_word(&self, path: &[&str], what: &'static str, word: &str, known: &[&str]) -> JobError {
         let nearest = nearest(word, known.iter().copied());
         let known = known.iter().map(|&name| name.to_owned()).collect();
         let mistake = Mistake::UnknownWord { key: path.join("."), what, word: word.to_owned(), nearest, known };
@@ -178,12 +191,12 @@ impl Document {
     }
 
     /// The value at `path` is wrong.
-    pub(super) fn wrong(&self, path: &[&str], problem: impl Into<String>) -> JobError {
+    pub(crate) fn wrong(&self, path: &[&str], problem: impl Into<String>) -> JobError {
         self.located(self.value(path), Mistake::Value { key: path.join("."), problem: problem.into() })
     }
 
     /// The formula `text` at `path` is wrong.
-    pub(super) fn wrong_formula(&self, path: &[&str], text: &str, error: FormulaError) -> JobError {
+    pub(crate) fn wrong_formula(&self, path: &[&str], text: &str, error: FormulaError) -> JobError {
         let span = self.value(path);
         let inside = self.text.get(span.clone()).unwrap_or("").find(text).filter(|_| !text.is_empty());
         let place = inside.map_or(span.clone(), |at| {

@@ -59,8 +59,10 @@ pub struct Located {
 #[non_exhaustive]
 pub enum Mistake {
     /// Not TOML.
-    #[error("the job file is not valid TOML: {problem}")]
+    #[error("the {file} file is not valid TOML: {problem}")]
     Syntax {
+        /// What the file describes.
+        file: &'static str,
         /// What the parser says.
         problem: String,
     },

@@ -9,6 +9,7 @@ mod colors;
 mod curve;
 mod film;
 mod map;
+mod mosaic;
 mod resample;
 mod text;
 mod ticks;
@@ -16,6 +17,7 @@ mod ticks;
 use canvas::Canvas;
 pub use colors::Colors;
 pub use film::Film;
+pub use mosaic::{Mosaic, mosaic};
 
 /// What to draw.
 #[derive(Clone, Debug, PartialEq)]
