@@ -1,5 +1,6 @@
 //! The kernel `maxwell` against the exact solutions of its scheme and of Maxwell's equations.
 #![allow(
+    clippy::cast_sign_loss,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     clippy::cast_precision_loss,
@@ -50,8 +51,6 @@ fn cross(a: Vector, b: Vector) -> Vector {
 
 /// A wave of the scheme.
 struct Mode {
-    /// Wave numbers.
-    k: Vector,
     /// Amplitudes.
     e: Vector,
     h: Vector,
@@ -68,7 +67,7 @@ fn mode(k: Vector, spacing: Vector, (eps, mu, light): (f64, f64, f64), dt: f64, 
     let e = [0, 1, 2].map(|d| any[d] - along * steep[d]);
     let rate = light * (dot(steep, steep) / (eps * mu)).sqrt();
     let h = cross(steep, e).map(|value| value * light / (mu * rate));
-    Mode { k, e, h, omega: 2.0 / dt * (0.5 * rate * dt).asin() }
+    Mode { e, h, omega: 2.0 / dt * (0.5 * rate * dt).asin() }
 }
 
 impl Mode {

@@ -148,7 +148,7 @@ fn hold<T: Real>(job: &mut Reference<'_, T>, before: &Global<T>, written: &[usiz
     for cell in cells(grid) {
         for &slot in written {
             let field = &job.declaration.fields[slot];
-            if !held(&cell) && !(field.role == Role::Component && rests(grid, field, &cell)) {
+            if !(held(&cell) || (field.role == Role::Component && rests(grid, field, &cell))) {
                 continue;
             }
             let from = if field.role == Role::Component { Some(slot) } else { field.stands_for };

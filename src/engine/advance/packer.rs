@@ -262,6 +262,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::host_endian_bytes, reason = "a message holds values as memory does")]
     fn boxes_of_any_width_come_back_on_any_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
         let small = (Layout::new([2, 3, 5, 19], [1, 2, 0, 9]), (0..=19).collect::<Vec<_>>());
