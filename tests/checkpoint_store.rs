@@ -173,12 +173,10 @@ fn commit_wants_every_chunk_once() {
 fn a_checkpoint_that_does_not_fit_is_not_begun() {
     let dir = tempfile::tempdir().unwrap();
     let needed = state(1).size().1;
-    let small = Faulty { free: Some(needed - 1), ..Faulty::new(usize::MAX, Fault::Once) };
-    let error = write::<f64>(&small, dir.path(), &state(1)).unwrap_err();
+    let error = write::<f64>(&Faulty::with_room(needed - 1), dir.path(), &state(1)).unwrap_err();
     assert!(matches!(error, CheckpointError::Space { .. }), "{error}");
     assert!(steps(dir.path()).is_empty(), "nothing is written");
-    let enough = Faulty { free: Some(needed), ..Faulty::new(usize::MAX, Fault::Once) };
-    write::<f64>(&enough, dir.path(), &state(1)).unwrap();
+    write::<f64>(&Faulty::with_room(needed), dir.path(), &state(1)).unwrap();
     assert!(Disk.free(dir.path()).unwrap().is_some_and(|free| free > 0), "a disk knows");
 }
 

@@ -138,13 +138,18 @@ pub(crate) struct Faulty {
     at: usize,
     fault: Fault,
     /// Bytes that it says are free.
-    pub(crate) free: Option<u64>,
+    free: Option<u64>,
 }
 
 impl Faulty {
     /// Fault at operation number `at`, counted from 0.
     pub(crate) fn new(at: usize, fault: Fault) -> Self {
         Self { log: Arc::default(), at, fault, free: None }
+    }
+
+    /// No fault, and a disk that says it has room for `bytes` bytes.
+    pub(crate) fn with_room(bytes: u64) -> Self {
+        Self { free: Some(bytes), ..Self::new(usize::MAX, Fault::Once) }
     }
 
     /// Operations so far.

@@ -61,7 +61,7 @@ impl Shape {
         let plan = Plan { steps: self.steps, round: self.round, checkpoint: Some(self.every), ..Plan::default() };
         let physics = Physics::new(self.parts, 4, self.ragged, self.wrap, self.round as usize, self.steps);
         let keep_every = 1 + seed % 3 * self.every;
-        let for_good = (seed % 2 == 0).then_some(3 * self.every);
+        let for_good = seed.is_multiple_of(2).then_some(3 * self.every);
         let limits =
             Limits { lead: self.lead, keep_every, for_good, threads: self.threads, poll_ms: self.poll_ms, ..LIMITS };
         let mut config = Config::new(plan, &physics.cuts, [self.wrap; 4], limits).unwrap();
