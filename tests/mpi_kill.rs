@@ -100,14 +100,14 @@ fn a_rank_killed_at_a_random_moment_costs_no_bit() {
 #[test]
 fn a_rank_killed_while_a_checkpoint_is_in_flight_costs_no_bit() {
     let Some(mpirun) = mpirun("kill in flight") else { return };
-    kill_at_random(mpirun, &Bench::new(&in_background(&job(4000))), 4000, 10);
+    kill_at_random(mpirun, &Bench::new(&in_background(&job(3000))), 3000, 10);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_rank_killed_while_a_checkpoint_is_in_flight_costs_no_bit_at_length() {
     let Some(mpirun) = mpirun("kill in flight, at length") else { return };
-    kill_at_random(mpirun, &Bench::new(&in_background(&job(4000))), 4000, 100);
+    kill_at_random(mpirun, &Bench::new(&in_background(&job(3000))), 3000, 100);
 }
 
 /// Kills a random rank of the job of `steps` steps at `kills` random moments.

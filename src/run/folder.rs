@@ -58,7 +58,31 @@ pub struct Folder {
     pub notes: Vec<String>,
     /// Held while the run lives; the system lets go of it when the process ends, however it ends. `None` until a folder
     /// that holds no run is claimed.
-    lock: Option<File>,
+    lock: Option<Lock>,
+}
+
+/// The lock of a folder, and what its holder says of itself in the file once it may write to the folder.
+struct Lock {
+    file: File,
+    says: bool,
+}
+
+impl Lock {
+    /// Says who holds the lock: for people alone, since a folder that takes a lock and no bytes is locked all the same.
+    fn say(&mut self) {
+        self.says = true;
+        let started = clock::utc(clock::wall());
+        let words = format!("host {}, process {}, started {started}\n", host_name(), std::process::id());
+        let _not_vital = self.file.set_len(0).and_then(|()| self.file.write_all(words.as_bytes()));
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.says {
+            let _not_vital = self.file.set_len(0);
+        }
+    }
 }
 
 /// Why a folder cannot be run in.
@@ -196,6 +220,7 @@ impl Folder {
                 return Err(FolderError::Taken { dir: dir.into() });
             }
         }
+        self.lock.iter_mut().for_each(Lock::say);
         Ok(())
     }
 
@@ -215,17 +240,13 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 /// Most bytes that a holder says of itself.
 const MOST_SAID: u64 = 1024;
 
-fn lock(dir: &Path) -> Result<File, FolderError> {
+fn lock(dir: &Path) -> Result<Lock, FolderError> {
     let path = dir.join("lock");
     let fail = |source| FolderError::Io { action: "lock", path: path.clone(), source };
-    let mut file = File::options().create(true).append(true).open(&path).map_err(fail)?;
+    let file = File::options().create(true).append(true).open(&path).map_err(fail)?;
     for rest in (0..TRIES).rev() {
         match file.try_lock() {
-            Ok(()) => {
-                // For people alone: a folder that takes a lock and no bytes is locked all the same.
-                let _not_vital = file.set_len(0).and_then(|()| file.write_all(holds().as_bytes()));
-                return Ok(file);
-            }
+            Ok(()) => return Ok(Lock { file, says: false }),
             Err(TryLockError::WouldBlock) if rest > 0 => std::thread::sleep(BETWEEN_TRIES),
             Err(TryLockError::WouldBlock) => return Err(FolderError::InUse { dir: dir.into(), holder: said(&path) }),
             Err(TryLockError::Error(source)) => return Err(fail(source)),
@@ -254,19 +275,13 @@ pub fn holder(dir: &Path) -> Result<Option<String>, FolderError> {
     }
 }
 
-/// What this process says of itself while it holds a folder.
-fn holds() -> String {
-    let started = clock::utc(clock::wall());
-    format!("host {}, process {}, started {started}\n", host_name(), std::process::id())
-}
-
 /// What the holder says in the file at `path`.
 fn said(path: &Path) -> String {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MOST_SAID).read_to_string(&mut text));
     let line = text.lines().next().unwrap_or_default();
     let fine = read.is_ok() && !line.is_empty() && !line.chars().any(char::is_control);
-    if fine { line.into() } else { "it does not say which".into() }
+    if fine { line.into() } else { "which begins or does not say who it is".into() }
 }
 
 /// The newest valid checkpoint of `run`, with what to tell about it and about those refused.

@@ -162,6 +162,8 @@ fn numbers() -> Vec<Case> {
         case("courant negative", "dt = 0.001", "courant = -1", &["-1 makes no time step"]),
         case("too many steps", "steps = 10", "steps = 9007199254740993", &["the most is 2^53", ":14:9"]),
         case("steps negative", "steps = 10", "steps = -1", &["time.steps", "whole number, 0 or more"]),
+        case("mtbf", "keep = 2", "mtbf = \"often\"", &["checkpoint.mtbf", "`often` is no duration", ":18:8"]),
+        case("keep_every", "keep = 2", "keep_every = \"3 min\"", &["what is kept is counted in steps", ":18:14"]),
         case("keep zero", "keep = 2", "keep = 0", &["checkpoint.keep", "no checkpoint to restart from", ":18:8"]),
         case("every fortnight", "5 steps", "a fortnight", &["`a fortnight` is no interval", ":17:9"]),
         case("every zero steps", "5 steps", "0 steps", &["at least 1"]),
