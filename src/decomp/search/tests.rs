@@ -28,7 +28,7 @@ fn brute(grid: &Grid, parts: usize, radius: Extents) -> Option<Extents> {
         best: &mut Option<((usize, usize, Extents), Extents)>,
     ) {
         for count in 1..=rest.min(grid.points[axis]) {
-            if rest % count != 0 || (axis == AXES - 1 && count != rest) {
+            if !rest.is_multiple_of(count) || (axis == AXES - 1 && count != rest) {
                 continue;
             }
             let mut parts = sofar;
