@@ -44,7 +44,8 @@ pub(super) fn sources(
             cell[axis] = index;
         }
         if held(grid, cell, &declaration.fields[slot]) {
-            let problem = "the nearest point is held by the boundary (fixed, or a wall that holds it at 0); move the source inwards";
+            let problem = "the nearest point is held by the boundary (fixed, or a wall that holds it at 0); move the source \
+                           inwards";
             return Err(document.wrong(&path("at"), problem));
         }
         if !WAVELETS.contains(&given.wavelet.as_str()) {
