@@ -113,7 +113,7 @@ fn moving_walls_drag_the_fluid() {
                 let name = names[axes - 1 - across];
                 let kernel = format!("tau = 1.1\nwall_velocity_{name}_{side} = {velocity:?}");
                 let field = format!("velocity_{}", names[axes - 1 - along]);
-                let text = job(&shape, &beyond, &kernel, "density = 1.5", 3000);
+                let text = job(&shape, &beyond, &kernel, "density = 1.5", 1200);
                 let found = ends(&text, &[&field]);
                 let stride: usize = shape[across + 1..].iter().product();
                 let off = found[0].iter().enumerate().map(|(at, u)| {
