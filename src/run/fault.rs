@@ -130,8 +130,8 @@ mod tests {
         let fault: Fault = "nan@step=7,part=3".parse().unwrap();
         let expected = Fault { kind: Kind::Nan, step: 7, part: Some(3), phase: Phase::Compute, lasts: None };
         assert_eq!(fault, expected);
-        let fault: Fault = "stall@step=7,seconds=0.01,phase=write".parse().unwrap();
-        assert!(!fault.happens(Phase::Write, 7, 0) && !fault.happens(Phase::Write, 8, 0));
+        let stall: Fault = "stall@step=7,seconds=0.01,phase=write".parse().unwrap();
+        assert!(!stall.happens(Phase::Write, 7, 0) && !stall.happens(Phase::Write, 8, 0));
         assert!(fault.happens(Phase::Compute, 7, 3));
         assert!(!fault.happens(Phase::Compute, 6, 3) && !fault.happens(Phase::Compute, 7, 2));
         for wrong in [

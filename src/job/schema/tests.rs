@@ -21,6 +21,7 @@ fn sample(schema: &Json) -> String {
     match () {
         () if is("integer") => "1".to_owned(),
         () if is("number") => "1.5".to_owned(),
+        () if is("boolean") => "true".to_owned(),
         () if is("string") => "\"word\"".to_owned(),
         () if is("array") => {
             let count = schema["minItems"].as_u64().unwrap_or(1);
