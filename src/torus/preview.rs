@@ -199,7 +199,7 @@ fn field_bytes<T: Precise>(job: &Job, engine: &Engine<T>, block: &Region, steps:
 /// Rounds that are looked at: they repeat.
 const MOST_ROUNDS: usize = 100_000;
 
-/// Bytes of messages that a rank holds: as sent, as arrived, and up to two on their way. Fields that are exchanged once have
+/// Bytes of messages that a rank holds: as sent, as arrived, and one or two on their way. Fields that are exchanged once have
 /// theirs at the start alone, one kind of field after the other.
 fn message_bytes<T: Precise>(
     job: &Job,
@@ -215,7 +215,7 @@ fn message_bytes<T: Precise>(
     let varying = count(Role::Coefficient, &|slot| job.setup.given[slot] == Given::Varying);
     let once = varying.max(count(Role::Prepared, &|slot| footprint.uses(slot))).max(at_start);
     let (_, one) = traffic(place, width, T::BYTES);
-    one * 7 * components.max(once) / 2
+    one * 13 * components.max(once) / 4
 }
 
 /// Parts among which every kind of part is: those at or beside an end of each axis.

@@ -134,6 +134,8 @@ impl Start<'_> {
         }
         let origin = begin.origin()?;
         let step = begin.from.as_ref().map_or(0, |from| from.step);
+        // Before the log says that the run began: from then on people ask.
+        let asked = Asked::new(&begin.dir, peers.rank() == 0);
         let opened = match folder {
             Some(folder) => Report::open(request, job, &begin.path, folder, (&shape, &session, step)).map(Some),
             None => Ok(None),
@@ -166,7 +168,7 @@ impl Start<'_> {
             step,
             sound: step,
             when,
-            asked: Asked::new(&begin.dir, peers.rank() == 0),
+            asked,
             spent: Spent::default(),
             began,
             lost: None,
