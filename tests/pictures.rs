@@ -96,7 +96,7 @@ fn land_is_grey_in_the_same_bytes_in_both_modes() {
     for (wrong, words) in [("deep - 1", "deep"), ("depth -", "where"), ("depth_between", "depth_between")] {
         fs::write(dir.join("bad.toml"), JOB.replace("depth - 0.001", wrong)).unwrap();
         let (code, _, err) = ringfort(dir, "check bad.toml");
-        assert!(code == 2 && err.contains(words) && err.contains("bad.toml:20:"), "{code} {err}");
+        assert!(code == 2 && err.contains(words) && err.contains("bad.toml:21:"), "{code} {err}");
     }
 }
 

@@ -78,6 +78,7 @@ fn oracle<T: Bits>(case: &Case<T>) -> String {
     let slot = |name| case.job.declaration.slot(name).unwrap();
     let [a, c, d] = match case.job.declaration.name {
         "heat" => [slot("temperature"), slot("diffusivity"), slot("temperature")],
+        "maxwell" => [slot("e_z"), slot("permittivity"), slot("h_y")],
         _ => [slot("pressure"), slot("stiffness"), slot("energy")],
     };
     let grid = &case.job.grid;
