@@ -22,6 +22,10 @@ pub(crate) fn all_is_well(job: &Job, run: &mut Run, damaged: &dyn Fn(u64) -> boo
     Launch::alone().words("checkpoint verify").path(&last).ends(0);
     job.same(&dir);
     for (name, at, state) in list(&dir) {
+        // What a worker that was paused wrote late, for a generation that had gone, is moved aside and no checkpoint.
+        if name.contains(".refused-") {
+            continue;
+        }
         assert!(state == "whole" || damaged(at), "{name} is {state}{}", run.report());
         if !damaged(at) {
             assert_same_bits(&step(&job.undisturbed, at), &dir.join(&name));
