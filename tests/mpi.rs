@@ -154,6 +154,7 @@ steps = 40
 dt = 0.1
 [checkpoint]
 every = "10 steps"
+async = false
 [[output]]
 fields = ["surface"]
 every = "4 steps"
