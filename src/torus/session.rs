@@ -48,7 +48,7 @@ pub struct Session<T: Precise> {
 const FIRST_ROUNDS: u64 = 8;
 const MORE_ROUNDS: u64 = 512;
 /// Share of the time that may be spent waiting for halos before tiles are cut so that some need none.
-const WAITING: f64 = 0.05;
+const WAITING: f64 = 0.3;
 
 /// What rounds took since waiting was last weighed.
 #[derive(Clone, Copy, Debug, Default)]
