@@ -45,11 +45,11 @@ type Ends<T> = (Sender<Order<T>>, Receiver<News<T>>);
 
 /// Starts the thread, which ends once nobody holds the other ends of its channels.
 pub(super) fn start<T: Precise>(saver: Saver) -> io::Result<Ends<T>> {
-    let (orders, todo) = channel();
+    let (orders, given) = channel();
     let (done, news) = channel();
     std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
         let mut saver = saver;
-        for order in todo {
+        for order in given {
             // A rank that has gone needs no news.
             if done.send(work(&mut saver, order)).is_err() {
                 return;
