@@ -96,6 +96,11 @@ find_missing() {
     if [ $tests = yes ]; then
         has_openmpi || lack "Open MPI (the tests run under both families)" openmpi-bin libopenmpi-dev
         has_mpich || lack "MPICH (the tests run under both families)" mpich libmpich-dev
+        if [ "$(uname -s)" = Linux ]; then
+            command -v strace >/dev/null || lack "strace (system calls fail on demand)" strace
+            first_of mkfs.ext4 /sbin/mkfs.ext4 /usr/sbin/mkfs.ext4 >/dev/null ||
+                lack "mkfs.ext4 (a file system whose power is cut)" e2fsprogs
+        fi
         has_python_packages || find_python >/dev/null || lack "Python 3.11 or later with venv" python3 python3-venv
     fi
 }
@@ -111,8 +116,8 @@ by_hand() { # REASON: says what to install and ends.
         echo "  macOS           brew install open-mpi llvm"
         if [ $tests = yes ]; then
             echo "and for the tests:"
-            echo "  Debian, Ubuntu  apt-get install mpich libmpich-dev python3 python3-venv"
-            echo "  Fedora, RHEL    dnf install mpich-devel python3"
+            echo "  Debian, Ubuntu  apt-get install mpich libmpich-dev python3 python3-venv strace e2fsprogs"
+            echo "  Fedora, RHEL    dnf install mpich-devel python3 strace e2fsprogs"
             echo "  macOS           brew install python, and an MPICH in a folder of its own named by RINGFORT_MPICH_BIN"
         fi
         echo "A build without MPI needs none of the libraries: cargo build --release --no-default-features"

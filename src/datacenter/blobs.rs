@@ -5,6 +5,7 @@
 //!
 //! [`Generations`] lays the protocol's blobs out as checkpoints.
 
+mod direct;
 mod error;
 mod generations;
 
@@ -19,6 +20,8 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+use super::room::Room;
 
 pub use error::BlobError;
 pub use generations::Generations;
@@ -55,6 +58,8 @@ pub struct Listed {
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     folder: PathBuf,
+    /// Where large ones that are read get their memory.
+    room: Room,
 }
 
 impl Blobs {
@@ -69,7 +74,7 @@ impl Blobs {
         let folder = made.map_err(|source| BlobError::Io { action: "make", name: shown(), source })?;
         let store = LocalFileSystem::new_with_prefix(&folder).map_err(BlobError::of("open", shown()))?;
         let store = Arc::new(store.with_automatic_cleanup(true).with_fsync(true));
-        Ok(Self { store, folder })
+        Ok(Self { store, folder, room: Room::default() })
     }
 
     /// Blobs at `url`: `file:///FOLDER`, the path as it is, without escapes.
@@ -133,8 +138,18 @@ impl Blobs {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(other) => return Err(BlobError::of("read", blob)(other)),
         };
-        if found.meta.size > most {
-            return Err(BlobError::Large { name: blob.to_owned(), bytes: found.meta.size, most });
+        let bytes = found.meta.size;
+        if bytes > most {
+            return Err(BlobError::Large { name: blob.to_owned(), bytes, most });
+        }
+        if bytes >= direct::LARGE {
+            let (path, room) = (self.folder.join(blob), self.room.clone());
+            return match blocking("read", blob, move || Ok(direct::read(&path, bytes, &room))).await? {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                read => {
+                    Ok(Some(read.map_err(|source| BlobError::Io { action: "read", name: blob.to_owned(), source })?))
+                }
+            };
         }
         match found.bytes().await {
             Ok(bytes) => Ok(Some(bytes)),
@@ -181,20 +196,38 @@ impl Blobs {
         pieces: impl IntoIterator<Item = Bytes>,
         mode: Mode,
     ) -> Result<Put, BlobError> {
-        let mode = match mode {
-            Mode::Create => PutMode::Create,
-            Mode::Overwrite => PutMode::Overwrite,
-        };
-        let options = PutOptions { mode, ..PutOptions::default() };
-        let put = match self.store.put_opts(&name(blob)?, PutPayload::from_iter(pieces), options).await {
-            Ok(_) => Put::Stored,
-            Err(object_store::Error::AlreadyExists { .. }) => Put::Exists,
-            Err(other) => return Err(BlobError::of("write", blob)(other)),
+        let pieces: Vec<Bytes> = pieces.into_iter().collect();
+        let put = if pieces.iter().map(|piece| piece.len() as u64).sum::<u64>() >= direct::LARGE {
+            self.put_direct(blob, pieces, mode).await?
+        } else {
+            self.put_small(blob, pieces, mode).await?
         };
         // The store syncs the file, and the folders that it made itself. Of what another process made a moment ago, be it a
         // folder above or the blob itself, nobody knows whether it is on the disk yet.
         self.sync_above(blob).await?;
         Ok(put)
+    }
+
+    async fn put_small(&self, blob: &str, pieces: Vec<Bytes>, mode: Mode) -> Result<Put, BlobError> {
+        let mode = match mode {
+            Mode::Create => PutMode::Create,
+            Mode::Overwrite => PutMode::Overwrite,
+        };
+        let options = PutOptions { mode, ..PutOptions::default() };
+        match self.store.put_opts(&name(blob)?, PutPayload::from_iter(pieces), options).await {
+            Ok(_) => Ok(Put::Stored),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Exists),
+            Err(other) => Err(BlobError::of("write", blob)(other)),
+        }
+    }
+
+    async fn put_direct(&self, blob: &str, pieces: Vec<Bytes>, mode: Mode) -> Result<Put, BlobError> {
+        let path = self.folder.join(name(blob)?.as_ref());
+        blocking("write", blob, move || {
+            path.parent().map_or(Ok(()), make)?;
+            direct::write(&path, &pieces, mode)
+        })
+        .await
     }
 
     /// Deletes a blob and the folders that are empty then; it is fine if it is not there. When it returns, the blob stays

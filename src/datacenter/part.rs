@@ -138,12 +138,7 @@ impl<T: Precise> Part<T> {
             return Err(PartError::Length { block: self.number, expected, found: state.len() });
         }
         for (&slot, some) in self.components.iter().zip(state.chunks_exact(bytes)) {
-            self.fields.rows_mut(slot, &own, |cell, row| {
-                let from = &some[offset(&own, cell) * T::BYTES..];
-                for (value, bytes) in row.iter_mut().zip(from.chunks_exact(T::BYTES)) {
-                    *value = T::read_le(bytes);
-                }
-            });
+            self.fields.set_bytes(slot, &own, some, |cell| offset(&own, cell) * T::BYTES);
         }
         Ok(())
     }
@@ -179,13 +174,9 @@ impl<T: Precise> Part<T> {
     fn collect(&self, spans: &[Span], mut rest: &mut [u8]) {
         for span in spans {
             for &slot in &self.components {
-                self.fields.rows(slot, span, |_, row| {
-                    let (some, more) = std::mem::take(&mut rest).split_at_mut(row.len() * T::BYTES);
-                    rest = more;
-                    for (to, value) in some.chunks_exact_mut(T::BYTES).zip(row) {
-                        value.write_le(to);
-                    }
-                });
+                let (some, more) = std::mem::take(&mut rest).split_at_mut(span.cells() * T::BYTES);
+                rest = more;
+                self.fields.to_bytes(slot, span, some);
             }
         }
     }

@@ -18,6 +18,7 @@
 //! `ringfort` passes on all of it under its own name.
 
 pub mod advance;
+mod bytes;
 pub mod ceiling;
 pub mod copied;
 pub mod field;

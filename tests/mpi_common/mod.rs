@@ -75,7 +75,8 @@ const SETTINGS: [(&str, &str); 9] = [
 pub(crate) struct Launch(Command);
 
 impl Launch {
-    fn new(program: &Path) -> Self {
+    /// `program`, which is to start the program under test.
+    pub(crate) fn program(program: &Path) -> Self {
         let mut command = Command::new(program);
         command.stdin(Stdio::null()).process_group(0).env_remove("RINGFORT_FAULT").env("RINGFORT", binary());
         for (name, value) in SETTINGS {
@@ -88,23 +89,29 @@ impl Launch {
 
     /// The program by itself.
     pub(crate) fn alone() -> Self {
-        Self::new(&binary())
+        Self::program(&binary())
     }
 
     /// The program on `ranks` MPI ranks.
     pub(crate) fn ranks(mpirun: &Path, ranks: usize) -> Self {
-        Self::new(mpirun).words(&format!("-n {ranks}")).path(&binary())
+        Self::program(mpirun).words(&format!("-n {ranks}")).path(&binary())
     }
 
     /// `scripts/restart.sh DIR`.
     pub(crate) fn restart_sh(mpirun: &Path, dir: &Path) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/restart.sh");
-        Self::new(&script).env("RINGFORT_MPIRUN", mpirun).path(dir)
+        Self::program(&script).env("RINGFORT_MPIRUN", mpirun).path(dir)
     }
 
     /// Adds arguments that hold no blanks.
     pub(crate) fn words(mut self, words: &str) -> Self {
         self.0.args(words.split_whitespace());
+        self
+    }
+
+    /// Adds an argument as it is.
+    pub(crate) fn word(mut self, word: &str) -> Self {
+        self.0.arg(word);
         self
     }
 
@@ -139,6 +146,11 @@ impl Launch {
     /// Runs to the end, which must come within [`LONG`] with exit code `code`.
     pub(crate) fn ends(self, code: i32) -> Ended {
         self.start().ends(code)
+    }
+
+    /// Runs to the end, which must come within [`LONG`] with any exit code.
+    pub(crate) fn ends_anyhow(self) -> Ended {
+        self.start().end(LONG)
     }
 }
 

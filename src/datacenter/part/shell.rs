@@ -66,12 +66,9 @@ impl Shell<'_> {
                 continue;
             }
             let moved = |end: [isize; AXES]| std::array::from_fn(|axis| end[axis] - wanted.low[axis] + to.low[axis]);
-            fields.rows_mut(slot, &Span { low: moved(low), high: moved(high) }, |cell, row| {
+            fields.set_bytes(slot, &Span { low: moved(low), high: moved(high) }, from, |cell| {
                 let there = std::array::from_fn(|axis| cell[axis] - to.low[axis] + wanted.low[axis]);
-                let source = &from[offset(slab, there) * T::BYTES..];
-                for (to, bytes) in row.iter_mut().zip(source.chunks_exact(T::BYTES)) {
-                    *to = T::read_le(bytes);
-                }
+                offset(slab, there) * T::BYTES
             });
         }
     }
