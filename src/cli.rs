@@ -10,6 +10,8 @@ pub mod bench;
 pub mod check;
 pub mod checkpoint;
 #[cfg(feature = "datacenter")]
+pub mod compare;
+#[cfg(feature = "datacenter")]
 pub mod datacenter;
 pub mod kernels;
 pub mod plan;
@@ -44,6 +46,8 @@ enum Command {
     Restart(run::RestartArgs),
     #[cfg(feature = "datacenter")]
     Datacenter(datacenter::Args),
+    #[cfg(feature = "datacenter")]
+    Compare(compare::Args),
     Check(check::Args),
     Plan(plan::Args),
     Checkpoint(checkpoint::Args),
@@ -73,6 +77,8 @@ pub fn main() -> u8 {
         Command::Restart(args) => run::restart(&args),
         #[cfg(feature = "datacenter")]
         Command::Datacenter(args) => datacenter::run(&args),
+        #[cfg(feature = "datacenter")]
+        Command::Compare(args) => compare::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),

@@ -89,6 +89,7 @@ pub use ringfort_engine::{advance, ceiling, copied, field, grid, operations, sou
 pub mod checkpoint;
 pub mod cli;
 pub mod clock;
+pub mod compare;
 #[cfg(feature = "datacenter")]
 pub mod datacenter;
 pub mod decomp;

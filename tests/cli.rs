@@ -189,7 +189,7 @@ fn help_is_short_and_gives_examples() {
 #[test]
 fn commands_that_come_later_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for later in [&["doctor"][..], &["compare", "job.toml"]] {
+    for later in [&["doctor"][..], &["new", "job"]] {
         let (code, _, err) = ringfort(folder.path(), later);
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(&format!("ringfort {} is not yet supported", later[0])), "{err}");

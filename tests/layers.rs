@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 18] = [
+const LAYERS: [(&str, u32); 19] = [
     ("grid", 1),
     ("memory", 1),
     ("copied", 2),
@@ -23,7 +23,8 @@ const LAYERS: [(&str, u32); 18] = [
     ("run", 10),
     ("torus", 11),
     ("datacenter", 11),
-    ("cli", 12),
+    ("compare", 12),
+    ("cli", 13),
 ];
 /// Modules that all may use; they use none.
 const COMMON: [&str; 2] = ["exit", "clock"];

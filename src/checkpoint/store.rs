@@ -117,9 +117,15 @@ impl Store for Disk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        use rustix::fs::{Dir, Mode, OFlags, open};
+        // The standard library's panics where a folder cannot be closed.
+        let folder = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut names = Vec::new();
-        for entry in fs::read_dir(path)? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
+        for entry in Dir::new(folder)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
         }
         names.sort_unstable();
         Ok(names)

@@ -1,0 +1,100 @@
+//! Both modes under the same kills: the report holds what it should, and there is none where runs do not end as they should.
+
+#![cfg(all(feature = "datacenter", target_os = "linux"))]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn job(dir: &Path, steps: u64) -> PathBuf {
+    let path = dir.join("job.toml");
+    let text = format!(
+        "[grid]\npoints = [61, 67, 71]\n[kernel]\nname = \"heat\"\n[fields]\n\
+         temperature = {{ formula = \"sin(0.3*x)*cos(0.2*y) + 0.1*z\" }}\ndiffusivity = 0.5\n[time]\nsteps = {steps}\ndt = 0.1\n\
+         [checkpoint]\nevery = \"50 steps\"\n[datacenter]\nblocks = [2, 1, 2]\nlease = \"1 s\"\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn compare(job: &Path, out: &Path, words: &str, fault: Option<&str>) -> Output {
+    let program = std::env::var_os("RINGFORT_BIN").map_or_else(|| env!("CARGO_BIN_EXE_ringfort").into(), PathBuf::from);
+    let mut command = Command::new(program);
+    // Ranks as threads: the launcher that is named here is none.
+    command.env("RINGFORT_MPIRUN", "no-such-launcher").env_remove("RINGFORT_FAULT");
+    command.arg("compare").arg(job).arg("--out").arg(out).args(words.split_whitespace());
+    if let Some(fault) = fault {
+        command.env("RINGFORT_FAULT", fault);
+    }
+    command.output().unwrap()
+}
+
+fn words(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_report_tells_of_every_run_and_of_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let (job, out) = (job(dir.path(), 800), dir.path().join("report"));
+    let options = "--mtbf 0.7s,2s --repeats 1 --seed 4 --ranks 2 --workers 2 --repair 0.1s --nodes 10,100000 --node-mtbf 30d";
+    let ended = compare(&job, &out, options, None);
+    assert!(ended.status.success(), "{}", words(&ended));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["same_bits"], true);
+    let runs = report["runs"].as_array().unwrap();
+    let modes: Vec<&str> = runs.iter().map(|run| run["mode"].as_str().unwrap()).collect();
+    let failing = ["torus-failing", "datacenter-failing"];
+    assert_eq!(modes, [&["torus", "datacenter", "floor"][..], &failing, &failing].concat());
+    for run in runs {
+        let failing = run["mode"].as_str().unwrap().ends_with("failing");
+        assert_eq!(run["mtbf_s"].is_null(), !failing, "{run}");
+        assert!(failing || run["kills"] == 0, "{run}");
+        assert!(run["seconds"].as_f64().unwrap() > 0.0 && run["lost_steps"].as_f64().unwrap() >= 0.0, "{run}");
+        let torus = run["mode"].as_str().unwrap().starts_with("torus");
+        assert_eq!(run["predicted_s"].is_number(), torus, "{run}");
+        assert!(run["peak_bytes"].as_u64().unwrap() > 1 << 20, "{run}");
+        // Every attempt but the last was ended by a kill.
+        if torus {
+            assert_eq!(run["attempts"].as_array().unwrap().len() as u64, 1 + run["kills"].as_u64().unwrap(), "{run}");
+        }
+    }
+    let kills = |mode: &str| -> u64 {
+        runs.iter().filter(|run| run["mode"] == mode).map(|run| run["kills"].as_u64().unwrap()).sum()
+    };
+    assert!(kills("torus-failing") > 0 && kills("datacenter-failing") > 0, "{report:#}");
+    assert_eq!(report["machines"].as_array().unwrap().len(), 2);
+    assert!(report["model"]["step_s"].as_f64().unwrap() > 0.0);
+    let csv = std::fs::read_to_string(out.join("report.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + runs.len());
+    assert!(csv.starts_with("mode,mtbf_s,repeat,seconds,kills,lost_steps,predicted_s,"));
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("same bits"));
+    assert!(!page.contains("http") && !page.contains("src=") && !page.contains("<link"), "nothing from outside");
+    assert!(!page.contains("NaN") && !page.contains("inf\""), "{page}");
+    // Only the report stays, and a second comparison does not write over it.
+    assert_eq!(std::fs::read_dir(&out).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count(), 3);
+    let again = compare(&job, &out, options, None);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(words(&again).contains("holds a report"), "{}", words(&again));
+}
+
+#[test]
+fn a_run_that_does_not_end_well_is_named_and_there_is_no_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let (job, out) = (job(dir.path(), 200), dir.path().join("report"));
+    let ended = compare(&job, &out, "--mtbf 1s --repeats 1 --ranks 1 --workers 1", Some("nan@step=60,part=0"));
+    assert_eq!(ended.status.code(), Some(3), "{}", words(&ended));
+    assert!(words(&ended).contains("torus 1 ended with exit code 3"), "{}", words(&ended));
+    assert!(!out.join("report.json").exists());
+    let short = compare(&job, &dir.path().join("short"), "--mtbf 1s --repeats 1 --ranks 1 --workers 1 --set time.steps=50", None);
+    assert_eq!(short.status.code(), Some(2), "{}", words(&short));
+    assert!(words(&short).contains("too few to tell its pace"), "{}", words(&short));
+    for wrong in ["--mtbf 0s", "--mtbf 5", "--mtbf 1s --nodes 0", ""] {
+        assert_eq!(compare(&job, &out, wrong, None).status.code(), Some(2), "{wrong}");
+    }
+    let none = compare(&dir.path().join("none.toml"), &out, "--mtbf 1s", None);
+    assert_eq!(none.status.code(), Some(2), "{}", words(&none));
+}
