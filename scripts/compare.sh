@@ -24,4 +24,4 @@ export RINGFORT_MPIRUN
 
 # A failure in half the time that an undisturbed run takes, and in twice that time, on average.
 bounded 900 target/release/ringfort compare examples/ocean.toml --out "$out" --mtbf "6s,24s" --repeats 3 --seed 1 --repair 2s \
-    --set time.steps=2160 --set 'checkpoint.every="90 steps"' --set 'datacenter.lease="2 s"'
+    --set time.steps=360 --set 'checkpoint.every="15 steps"' --set 'datacenter.lease="2 s"'

@@ -65,6 +65,7 @@
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
 //! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words; placement on a machine ([`torus::placement`]) |
 //! | `datacenter` | workers that may be lost: what they decide, and what carries it out |
+//! | [`compare`] | both modes under the same kills: schedule, trials, model, report |
 //! | [`cli`] | one file per command: the only code that prints |
 //!
 //! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds

@@ -39,7 +39,8 @@ fn words(output: &Output) -> String {
 fn a_report_tells_of_every_run_and_of_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let (job, out) = (job(dir.path(), 800), dir.path().join("report"));
-    let options = "--mtbf 0.7s,2s --repeats 1 --seed 4 --ranks 2 --workers 2 --repair 0.1s --nodes 10,100000 --node-mtbf 30d";
+    let options =
+        "--mtbf 0.7s,2s --repeats 1 --seed 4 --ranks 2 --workers 2 --repair 0.1s --nodes 10,100000 --node-mtbf 30d";
     let ended = compare(&job, &out, options, None);
     assert!(ended.status.success(), "{}", words(&ended));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
@@ -89,7 +90,12 @@ fn a_run_that_does_not_end_well_is_named_and_there_is_no_report() {
     assert_eq!(ended.status.code(), Some(3), "{}", words(&ended));
     assert!(words(&ended).contains("torus 1 ended with exit code 3"), "{}", words(&ended));
     assert!(!out.join("report.json").exists());
-    let short = compare(&job, &dir.path().join("short"), "--mtbf 1s --repeats 1 --ranks 1 --workers 1 --set time.steps=50", None);
+    let short = compare(
+        &job,
+        &dir.path().join("short"),
+        "--mtbf 1s --repeats 1 --ranks 1 --workers 1 --set time.steps=50",
+        None,
+    );
     assert_eq!(short.status.code(), Some(2), "{}", words(&short));
     assert!(words(&short).contains("too few to tell its pace"), "{}", words(&short));
     for wrong in ["--mtbf 0s", "--mtbf 5", "--mtbf 1s --nodes 0", ""] {

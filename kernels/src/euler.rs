@@ -19,8 +19,9 @@
 //! to 10.6 and 14.4; slopes: A. Kurganov and E. Tadmor, J. Comput. Phys. 160, 2000, 241-282; stages: S. Gottlieb, C.-W. Shu and E. Tadmor,
 //! SIAM Review 43, 2001, 89-112.
 
-use crate::declare::{Declaration, Field, Given, KernelError, Parameter, ParameterKind, Role, Setup};
+use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
+use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 const DENSITY: usize = 0;

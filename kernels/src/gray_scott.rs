@@ -17,8 +17,9 @@
 //! Source: J. E. Pearson, *Complex Patterns in a Simple System*, Science 261, 1993, 189-192; stability: R. J. LeVeque, *Finite
 //! Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007, chapter 9.
 
-use crate::declare::{Declaration, Field, KernelError, Parameter, ParameterKind, Role, Setup};
+use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
+use crate::setup::{KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 const U: usize = 0;

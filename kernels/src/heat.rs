@@ -10,8 +10,9 @@
 //! faces: S. V. Patankar, *Numerical Heat Transfer and Fluid Flow*, 1980, section 4.2-3; perfusion: H. H. Pennes, J. Appl.
 //! Physiol. 1, 1948, 93-122.
 
-use crate::declare::{Declaration, Field, Given, KernelError, Parameter, Role, Setup};
+use crate::declare::{Declaration, Field, Parameter, Role};
 use crate::lane::Lane;
+use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 const TEMPERATURE: usize = 0;

@@ -21,8 +21,9 @@
 //! 427-478 (two times, magic); Z. Guo, C. Zheng and B. Shi, Phys. Rev. E 65, 2002, 046308 (force); A. J. C. Ladd, J. Fluid
 //! Mech. 271, 1994, 285-309 (walls).
 
-use crate::declare::{Beyond, Declaration, Given, KernelError, Setup};
+use crate::declare::{Beyond, Declaration};
 use crate::lane::Lane;
+use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 mod words;

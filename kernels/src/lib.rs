@@ -13,14 +13,12 @@ mod lane;
 pub mod lattice_boltzmann;
 pub mod life;
 pub mod maxwell;
+mod setup;
 pub mod shallow_water;
 mod stencil;
 pub mod wave;
 
-pub use declare::{
-    Allowed, Beyond, Catalog, Declaration, FAR, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role,
-    Setup, Value,
-};
+pub use declare::{Allowed, Beyond, Catalog, Declaration, FAR, Field, Mirror, Parameter, ParameterKind, Role};
 pub use euler::Euler;
 pub use gray_scott::GrayScott;
 pub use heat::Heat;
@@ -28,6 +26,7 @@ pub use lane::{Lane, Mask, Real};
 pub use lattice_boltzmann::LatticeBoltzmann;
 pub use life::Life;
 pub use maxwell::Maxwell;
+pub use setup::{Given, KernelError, Setup, Value};
 pub use shallow_water::ShallowWater;
 pub use stencil::{Build, Cell, Kernel, Near, Stencil};
 pub use wave::Wave;

@@ -10,8 +10,9 @@
 //! 1970, 120-123; other rules: S. Wolfram and N. H. Packard, *Two-dimensional cellular automata*, J. Stat. Phys. 38, 1985,
 //! 901-946, who call them outer totalistic.
 
-use crate::declare::{Declaration, Field, KernelError, Parameter, ParameterKind, Role, Setup};
+use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
+use crate::setup::{KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 const ALIVE: usize = 0;

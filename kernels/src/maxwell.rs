@@ -19,8 +19,9 @@
 //! Source: K. S. Yee, IEEE Trans. Antennas Propag. 14, 1966, 302-307; A. Taflove and S. C. Hagness, *Computational
 //! Electrodynamics: The Finite-Difference Time-Domain Method*, 3rd edition 2005, sections 3.6 (scheme, loss) and 4.7 (bound).
 
-use crate::declare::{Beyond, Declaration, Field, Given, KernelError, Mirror, Parameter, ParameterKind, Role, Setup};
+use crate::declare::{Beyond, Declaration, Field, Mirror, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
+use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 /// Components along x, y and z; on two axes all vary along x and y only, on one along x.

@@ -13,8 +13,9 @@
 
 use std::f64::consts::PI;
 
-use crate::declare::{Declaration, Field, Given, KernelError, Parameter, ParameterKind, Role, Setup};
+use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
+use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 const DEPTH: usize = 0;

@@ -4,8 +4,9 @@
 //! Invariant: a point's new values are a function of the values that the stage found, so the order of points,
 //! cuts and threads cannot matter.
 
-use crate::declare::{Declaration, KernelError, Setup};
+use crate::declare::Declaration;
 use crate::lane::Lane;
+use crate::setup::{KernelError, Setup};
 
 /// Reads the fields around the point that a kernel computes. Slots count the declared fields, in order;
 /// offsets are in cells, slowest axis first.

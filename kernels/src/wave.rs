@@ -21,8 +21,9 @@
 //! and 10; weights: B. Fornberg, Math. Comp. 51, 1988, 699-706; sponge: C. Cerjan, D. Kosloff, R. Kosloff and M. Reshef,
 //! Geophysics 50, 1985, 705-708.
 
-use crate::declare::{Declaration, Field, Given, KernelError, Parameter, ParameterKind, Role, Setup};
+use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
+use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
 
 const PRESSURE: usize = 0;

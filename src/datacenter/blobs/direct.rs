@@ -143,7 +143,13 @@ mod tests {
     use super::*;
 
     fn bytes(length: usize) -> Bytes {
-        (0..length).map(|at| (at * 7 + at / 251) as u8).collect::<Vec<_>>().into()
+        (0..=255_u8)
+            .cycle()
+            .enumerate()
+            .map(|(at, byte)| if at % 257 == 0 { 7 } else { byte })
+            .take(length)
+            .collect::<Vec<_>>()
+            .into()
     }
 
     #[test]
