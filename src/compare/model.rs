@@ -132,8 +132,9 @@ impl Model {
     pub fn band_s(&self, mtbf_s: f64, seed: u64) -> (f64, f64) {
         let most = 100.0 * self.undisturbed_s();
         let one = |repeat| {
+            // The same draws for all means, so that a curve of bounds is smooth.
             let kills: Vec<f64> =
-                kills(seed, mtbf_s, repeat).map(|kill| kill.at_s).take_while(|&at| at < most).collect();
+                kills(seed, 1.0, repeat).map(|kill| kill.at_s * mtbf_s).take_while(|&at| at < most).collect();
             self.replay(&kills)
         };
         let mut all: Vec<f64> = (0..SCHEDULES).map(one).collect();

@@ -14,9 +14,10 @@ const WIDTH: f64 = 480.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:760px;margin:0 auto;padding:12px}
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:800px;margin:0 auto;padding:12px}
 h1{font-size:1.5em;line-height:1.2}h2{font-size:1.15em;margin-top:1.8em}svg{width:100%;height:auto;max-width:720px;display:block}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.875em}th,td{padding:3px 8px;text-align:right;border-bottom:1px solid #ccc;white-space:nowrap}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.875em}th,td{padding:3px 8px;text-align:right;border-bottom:1px solid #ccc}td{white-space:nowrap}
+@media(max-width:500px){table{font-size:.66em}th,td{padding:2px 3px}}
 th:first-child,td:first-child{text-align:left}code{font-size:.8em;overflow-wrap:anywhere}text{font:12px system-ui,sans-serif;fill:#1a1a1a}";
 
 /// `text` with what means something in HTML spelt out.

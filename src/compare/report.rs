@@ -109,7 +109,7 @@ pub fn carry(model: &Model, kinds: &[Kind], request: &Request) -> Vec<Carried> {
 #[must_use]
 pub fn assumptions(request: &Request) -> Vec<String> {
     vec![
-        format!("a node fails every {:.1} days on average, independently of the others", request.node_mtbf_s / DAY_S),
+        format!("a node fails every {:.0} days on average, independently of the others", request.node_mtbf_s / DAY_S),
         "the job grows with the machine: a step and a checkpoint take what they take here".into(),
         format!(
             "a failed torus run waits {} s for its repair, and loses what came after its last checkpoint",
