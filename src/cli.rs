@@ -13,11 +13,13 @@ pub mod checkpoint;
 pub mod compare;
 #[cfg(feature = "datacenter")]
 pub mod datacenter;
+pub mod doctor;
 pub mod kernels;
 pub mod plan;
 pub mod render;
 pub mod run;
 pub mod schema;
+pub mod words;
 
 /// Stencil computations over tensor fields: one job file, the same bits on any number of processors.
 #[derive(Debug, Parser)]
@@ -55,13 +57,16 @@ enum Command {
     Kernels(kernels::Args),
     Bench(bench::Args),
     Schema(schema::Args),
+    Doctor(doctor::Args),
+    Completions(words::CompletionsArgs),
+    Man(words::ManArgs),
     /// A command that comes later, or none.
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
 
 /// Commands that come later: refused by name until they work.
-const LATER: [&str; 5] = ["compare", "doctor", "new", "completions", "man"];
+const LATER: [&str; 2] = ["compare", "new"];
 
 /// Reads the arguments, runs the command and returns the exit code.
 #[must_use]
@@ -86,6 +91,9 @@ pub fn main() -> u8 {
         Command::Kernels(args) => kernels::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => words::completions(&args),
+        Command::Man(args) => words::man(&args),
         Command::Other(words) => other(words.first().map_or("", String::as_str)),
     };
     match result {

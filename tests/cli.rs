@@ -187,9 +187,45 @@ fn help_is_short_and_gives_examples() {
 }
 
 #[test]
+fn the_doctor_names_what_is_wrong_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, out, _) = ringfort(folder.path(), &["doctor", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let findings = said["findings"].as_array().unwrap();
+    assert!(findings.len() >= 5, "{out}");
+    for found in findings {
+        assert!(["ok", "info", "warning", "error"].contains(&found["level"].as_str().unwrap()), "{found}");
+        assert!(!found["what"].as_str().unwrap().is_empty() && found["remedy"].is_string(), "{found}");
+    }
+    // A name that is taken by a file is no folder to run in.
+    fs::write(folder.path().join("file"), b"").unwrap();
+    let (_, out, err) = ringfort(folder.path(), &["doctor", "--out", "new/one"]);
+    assert!(out.contains("cores") && err.is_empty(), "{out}{err}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is made");
+}
+
+#[test]
+fn shells_and_man_know_all_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, out, err) = ringfort(folder.path(), &["completions", shell]);
+        assert_eq!(code, 0, "{err}");
+        for command in ["restart", "checkpoint", "doctor"] {
+            assert!(out.contains(command), "{shell} does not know {command}");
+        }
+    }
+    assert_eq!(ringfort(folder.path(), &["completions", "dos"]).0, 2);
+    let (code, out, _) = ringfort(folder.path(), &["man"]);
+    assert!(code == 0 && out.starts_with(".ie") && out.contains("ringfort"), "{out}");
+    let (code, _, err) = ringfort(folder.path(), &["man", "--out", "pages/man1"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(folder.path().join("pages/man1/ringfort-checkpoint-diff.1").exists());
+}
+
+#[test]
 fn commands_that_come_later_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for later in [&["doctor"][..], &["new", "job"]] {
+    for later in [&["new", "job"][..], &["new", "kernel", "burgers"]] {
         let (code, _, err) = ringfort(folder.path(), later);
         assert_eq!(code, 2, "{err}");
         assert!(err.contains(&format!("ringfort {} is not yet supported", later[0])), "{err}");
