@@ -1,7 +1,7 @@
 //! Every system call of a checkpoint fails or kills its rank, one at a time: what was committed before stays whole, the run goes
 //! on where it can, and it always ends with the same bits.
 //!
-//! `strace` does it, by path and by number of the call. A part of all points, drawn at random, is tried; `RINGFORT_SYSCALLS=all`
+//! `strace` does it, by path and by number of the call; it is no matter of the family of MPI, so one is enough. A part of all points, drawn at random, is tried; `RINGFORT_SYSCALLS=all`
 //! tries every one (most of an hour). Without strace the tests say that they are skipped.
 
 #![cfg(all(feature = "mpi", target_os = "linux"))]
