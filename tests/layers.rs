@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules with their place in the way of the data: each uses smaller numbers only.
-const LAYERS: [(&str, u32); 19] = [
+const LAYERS: [(&str, u32); 20] = [
     ("grid", 1),
     ("memory", 1),
     ("copied", 2),
     ("inflow", 2),
     ("source", 2),
     ("field", 3),
+    ("bytes", 4),
     ("advance", 4),
     ("operations", 5),
     ("ceiling", 5),
