@@ -223,7 +223,8 @@ struct Going {
     child: Child,
     said: File,
     what: String,
-    looked: Instant,
+    /// When its memory was looked at last.
+    looked: Option<Instant>,
     peak_bytes: u64,
 }
 
@@ -235,13 +236,15 @@ impl Going {
         command.stdin(Stdio::null()).process_group(0);
         command.stderr(both.remove(0)).stdout(both.remove(0));
         let child = command.spawn().map_err(CompareError::io(format!("start {}", command.get_program().display())))?;
-        Ok(Self { child, said, what: what.into(), looked: clock::now(), peak_bytes: 0 })
+        Ok(Self { child, said, what: what.into(), looked: None, peak_bytes: 0 })
     }
 
     fn ended(&mut self) -> Result<Option<ExitStatus>, CompareError> {
         let ended = self.child.try_wait().map_err(CompareError::io("wait for a process"))?;
-        if ended.is_none() && clock::now().duration_since(self.looked) > LOOK_AT_MEMORY {
-            self.looked = clock::now();
+        let now = clock::now();
+        let due = self.looked.is_none_or(|looked| now.duration_since(looked) > LOOK_AT_MEMORY);
+        if ended.is_none() && due {
+            self.looked = Some(now);
             let bytes = self.all().iter().map(|process| process.bytes).sum();
             self.peak_bytes = self.peak_bytes.max(bytes);
         }
