@@ -191,7 +191,7 @@ pub fn compare(request: &Request, tell: &dyn Fn(&str)) -> Result<Outcome, Compar
     remove(&reference)?;
     let model = Model::fit(&trials, request.repair_s)?;
     for trial in trials.iter_mut().filter(|trial| !trial.mode.datacenter() && trial.mode != Mode::Floor) {
-        let kills: Vec<f64> = trial.kills.iter().map(|kill| kill.at_s).collect();
+        let kills: Vec<f64> = trial.kills.iter().filter(|kill| kill.hit).map(|kill| kill.at_s).collect();
         trial.predicted_s = Some(model.replay(&kills));
     }
     Ok(Outcome { trials, model, launcher: launch.words() })
