@@ -66,7 +66,9 @@ enum Command {
 }
 
 /// Commands that come later: refused by name until they work.
-const LATER: [&str; 2] = ["compare", "new"];
+const LATER: [&str; 1] = ["new"];
+/// Commands of data-center mode, which a build may leave out.
+const OF_DATACENTER: [&str; 2] = ["compare", "datacenter"];
 
 /// Reads the arguments, runs the command and returns the exit code.
 #[must_use]
@@ -114,6 +116,11 @@ fn tell(line: &str) {
 fn other(name: &str) -> Result<Exit, Failure> {
     if LATER.contains(&name) {
         return absent(&format!("ringfort {name}"));
+    }
+    if OF_DATACENTER.contains(&name) {
+        return Err(Failure::usage(format!(
+            "this ringfort was built without data-center mode, which {name} needs; build it with --features datacenter"
+        )));
     }
     let known = Cli::command();
     let known = known.get_subcommands().map(clap::Command::get_name);

@@ -15,8 +15,15 @@ pub mod trial;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use std::time::Duration;
+
 use self::model::Model;
 use self::trial::{Launch, Trial};
+
+/// Folders below the report's in which runs lie: the one that all are compared with, and the present one.
+pub const RUNS: [&str; 2] = ["reference", "trial"];
+/// How long the comparison of two checkpoints may take.
+const DIFF: Duration = Duration::from_secs(3600);
 
 /// What to compare.
 #[derive(Clone, Debug)]
@@ -167,14 +174,14 @@ pub fn compare(request: &Request, tell: &dyn Fn(&str)) -> Result<Outcome, Compar
     std::fs::create_dir_all(&request.dir).map_err(CompareError::io(format!("make {}", request.dir.display())))?;
     let launch = Launch::new(request)?;
     tell(&format!("torus mode: {}; data-center mode: {} workers", launch.words(), request.workers));
-    let reference = request.dir.join("reference");
+    let [reference, present] = RUNS.map(|name| request.dir.join(name));
     let mut trials: Vec<Trial> = Vec::new();
     for repeat in 0..request.repeats {
         for (mode, mtbf_s) in kinds(&request.mtbf_s) {
             let first = trials.is_empty();
-            let dir = if first { reference.clone() } else { request.dir.join("trial") };
+            let dir = if first { reference.clone() } else { present.clone() };
             remove(&dir)?;
-            // Nothing that is known of the time a trial takes yet: it is given an hour.
+            // Of the first nobody knows how long it takes: it is given an hour.
             let usual = trials.iter().map(|trial| trial.seconds).fold(0.0, larger);
             let deadline_s = if usual > 0.0 { 30.0 * usual + 60.0 } else { 3600.0 };
             let trial = trial::run(&launch, (mode, mtbf_s, repeat), &dir, deadline_s)?;
@@ -227,15 +234,15 @@ fn remove(dir: &Path) -> Result<(), CompareError> {
 
 /// Compares the last checkpoints of two runs, every bit.
 fn same_bits(launch: &Launch, a: &Path, b: &Path, what: &str) -> Result<(), CompareError> {
-    let compared = Command::new(&launch.program).args(["checkpoint", "diff"]).arg(a).arg(b).output();
-    let compared = compared.map_err(CompareError::io("start ringfort checkpoint diff"))?;
-    match compared.status.code() {
+    let compared = processes::said(Command::new(&launch.program).args(["checkpoint", "diff"]).arg(a).arg(b), DIFF);
+    let (status, words) = compared.map_err(CompareError::io("run ringfort checkpoint diff"))?;
+    match status.code() {
         Some(0) => Ok(()),
         Some(1) => Err(CompareError::Different { what: what.into(), a: a.into(), b: b.into() }),
         code => Err(CompareError::Ended {
             what: format!("the comparison of {what} with the undisturbed run"),
             code: code.unwrap_or(128),
-            words: String::from_utf8_lossy(&compared.stderr).trim().to_owned(),
+            words: words.trim().to_owned(),
         }),
     }
 }

@@ -80,7 +80,7 @@ fn a_report_tells_of_every_run_and_of_the_same_bits() {
     assert_eq!(std::fs::read_dir(&out).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file()).count(), 3);
     let again = compare(&job, &out, options, None);
     assert_eq!(again.status.code(), Some(2));
-    assert!(words(&again).contains("holds a report"), "{}", words(&again));
+    assert!(words(&again).contains("holds report.json already"), "{}", words(&again));
 }
 
 #[test]
@@ -102,6 +102,11 @@ fn a_run_that_does_not_end_well_is_named_and_there_is_no_report() {
     for wrong in ["--mtbf 0s", "--mtbf 5", "--mtbf 1s --nodes 0", ""] {
         assert_eq!(compare(&job, &out, wrong, None).status.code(), Some(2), "{wrong}");
     }
+    // A folder that happens to have a name of ours is not touched.
+    let own = dir.path().join("own");
+    std::fs::create_dir_all(own.join("trial/precious")).unwrap();
+    assert_eq!(compare(&job, &own, "--mtbf 1s", None).status.code(), Some(2));
+    assert!(own.join("trial/precious").exists());
     let none = compare(&dir.path().join("none.toml"), &out, "--mtbf 1s", None);
     assert_eq!(none.status.code(), Some(2), "{}", words(&none));
 }

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::print;
 use crate::compare::report::{csv, json, words};
-use crate::compare::{CompareError, Request, compare, page};
+use crate::compare::{CompareError, RUNS, Request, compare, page};
 use crate::exit::{Exit, Failure};
+
+/// Files of a report.
+const REPORT: [&str; 3] = ["report.json", "report.csv", "report.html"];
 
 /// Run a job in both modes under the same schedule of failures and report what each way of surviving costs.
 #[derive(Debug, clap::Args)]
@@ -86,13 +89,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let job = args.job.canonicalize();
     let job = job.map_err(|error| Failure::usage(format!("cannot open {}: {error}", args.job.display())))?;
-    for name in ["report.json", "report.csv", "report.html"] {
-        if args.out.join(name).exists() {
-            return Err(Failure::usage(format!(
-                "{} holds a report; name another folder with --out, or remove that one",
-                args.out.display()
-            )));
-        }
+    // Whatever lies there is somebody's: a report, or runs of a comparison that was cut off.
+    if let Some(taken) = REPORT.iter().chain(&RUNS).find(|name| args.out.join(name).exists()) {
+        return Err(Failure::usage(format!(
+            "{} holds {taken} already; name another folder with --out, or remove that one",
+            args.out.display()
+        )));
     }
     let request = Request {
         job,
@@ -109,9 +111,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let outcome = compare(&request, &super::tell).map_err(failure)?;
     let report = serde_json::to_string_pretty(&json(&outcome, &request)).unwrap_or_default();
-    write(&args.out, "report.json", &report)?;
-    write(&args.out, "report.csv", &csv(&outcome))?;
-    write(&args.out, "report.html", &page::page(&outcome, &request))?;
+    write(&args.out, REPORT[0], &report)?;
+    write(&args.out, REPORT[1], &csv(&outcome))?;
+    write(&args.out, REPORT[2], &page::page(&outcome, &request))?;
     let mut said = words(&outcome, &request).join("\n");
     said.push_str(&format!(
         "\nAll {} runs ended with the same bits. Report: {}\n",

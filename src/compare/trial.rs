@@ -3,7 +3,6 @@
 //! Invariant: no process of a trial outlives it, and every wait has an end.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -230,7 +229,7 @@ struct Going {
 
 impl Going {
     fn start(mut command: Command, what: &str) -> Result<Self, CompareError> {
-        let said = tempfile().map_err(CompareError::io("make a temporary file"))?;
+        let said = processes::unnamed_file().map_err(CompareError::io("make a temporary file"))?;
         let both = [said.try_clone(), said.try_clone()].into_iter().collect::<Result<Vec<_>, _>>();
         let mut both = both.map_err(CompareError::io("make a temporary file"))?;
         command.stdin(Stdio::null()).process_group(0);
@@ -280,9 +279,7 @@ impl Going {
 
     /// The last of what it said.
     fn words(&mut self) -> String {
-        let mut text = Vec::new();
-        let _what_there_is = self.said.rewind().and_then(|()| self.said.read_to_end(&mut text));
-        let text = String::from_utf8_lossy(&text);
+        let text = processes::text(&mut self.said).unwrap_or_default();
         let from = text.char_indices().rev().nth(SHOWN).map_or(0, |(at, _)| at);
         text[from..].trim().to_owned()
     }
@@ -295,13 +292,6 @@ impl Drop for Going {
             let _reaped = self.child.wait();
         }
     }
-}
-
-fn tempfile() -> std::io::Result<File> {
-    let name = std::env::temp_dir().join(format!("ringfort-{:016x}", getrandom::u64().map_err(std::io::Error::other)?));
-    let file = File::options().read(true).write(true).create_new(true).open(&name)?;
-    fs::remove_file(&name)?;
-    Ok(file)
 }
 
 /// Runs a trial in `dir`, which is not there yet.

@@ -1,12 +1,14 @@
 //! Looks at this machine. What cannot be found out is left open; nothing is changed but for one file that comes and goes.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::rules::Machine;
 use crate::advance::Simd;
 use crate::clock;
+use crate::compare::processes::{SHORT, said};
 use crate::run::{folder, memory};
 
 /// Environment variables that the rules look at.
@@ -63,9 +65,11 @@ fn existing(dir: &Path) -> PathBuf {
 
 fn writable(dir: &Path) -> Result<(), String> {
     let path = dir.join(format!(".ringfort-doctor-{}", std::process::id()));
-    fs::write(&path, b"ringfort")
-        .and_then(|()| fs::remove_file(&path))
-        .map_err(|error| format!("{}: {error}", dir.display()))
+    let made = fs::File::create_new(&path).and_then(|mut file| {
+        let written = file.write_all(b"ringfort");
+        fs::remove_file(&path).and(written)
+    });
+    made.map_err(|error| format!("{}: {error}", dir.display()))
 }
 
 #[cfg(target_os = "linux")]
@@ -82,8 +86,9 @@ fn magic(_dir: &Path) -> Option<u64> {
 
 /// Whether the system's time service says that the clock is right; none without one that says so.
 fn synchronized() -> Option<bool> {
-    let said = Command::new("timedatectl").args(["show", "-p", "NTPSynchronized", "--value"]).output().ok()?;
-    match String::from_utf8_lossy(&said.stdout).trim() {
+    let (_, words) =
+        said(Command::new("timedatectl").args(["show", "-p", "NTPSynchronized", "--value"]), SHORT).ok()?;
+    match words.trim() {
         "yes" => Some(true),
         "no" => Some(false),
         _ => None,
@@ -102,8 +107,8 @@ fn library() -> Option<String> {
 
 fn launcher() -> Option<String> {
     let name = std::env::var_os("RINGFORT_MPIRUN").unwrap_or_else(|| "mpirun".into());
-    let said = Command::new(name).arg("--version").output().ok()?;
-    Some(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    let (_, words) = said(Command::new(name).arg("--version"), SHORT).ok()?;
+    Some(words.trim().to_owned())
 }
 
 /// Numbers in a list like `0-3,8`.

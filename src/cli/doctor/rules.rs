@@ -141,7 +141,7 @@ fn version(machine: &Machine) -> Said {
     let remedy = match machine.variables.get("RINGFORT_SIMD") {
         Some(_) => "unset RINGFORT_SIMD, which asks for it",
         None => {
-            "runs are right and slow here; a processor with AVX2 and FMA, or one of the ARM family, is many times as fast"
+            "runs are right and slow here; a processor with AVX2 and FMA, or one of the ARM family, fuses products in hardware"
         }
     };
     say(Level::Warning, what, remedy)
@@ -272,7 +272,7 @@ fn huge_pages(machine: &Machine) -> Said {
     if choice == "never" {
         return say(
             Level::Warning,
-            "huge pages are off: large fields are up to a third slower",
+            "huge pages are off: large fields take more of the processor's address tables",
             "as root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
         );
     }
