@@ -42,9 +42,9 @@ cargo fmt --all --check
 
 step "scripts"
 if command -v shellcheck >/dev/null; then
-    shellcheck -x scripts/*.sh benches/*.sh .ci/run
+    shellcheck -x scripts/*.sh benches/*.sh src/cli/new/*.sh .ci/run
 else
-    for script in scripts/*.sh benches/*.sh .ci/run; do bash -n "$script"; done
+    for script in scripts/*.sh benches/*.sh src/cli/new/*.sh .ci/run; do bash -n "$script"; done
     skipped+=("shellcheck: not installed; only the scripts' syntax was checked")
 fi
 

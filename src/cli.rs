@@ -1,10 +1,14 @@
 //! The command line: one file per command, the only code that prints.
 
 use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::advance::library::{Library, SHIPPED};
 use crate::exit::{Exit, Failure};
+use crate::job::Catalog;
 
 pub mod bench;
 pub mod check;
@@ -15,6 +19,7 @@ pub mod compare;
 pub mod datacenter;
 pub mod doctor;
 pub mod kernels;
+pub mod new;
 pub mod plan;
 pub mod render;
 pub mod run;
@@ -58,21 +63,41 @@ enum Command {
     Bench(bench::Args),
     Schema(schema::Args),
     Doctor(doctor::Args),
+    New(new::Args),
     Completions(words::CompletionsArgs),
     Man(words::ManArgs),
-    /// A command that comes later, or none.
+    /// No command of this build.
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
 
-/// Commands that come later: refused by name until they work.
-const LATER: [&str; 1] = ["new"];
 /// Commands of data-center mode, which a build may leave out.
 const OF_DATACENTER: [&str; 2] = ["compare", "datacenter"];
 
-/// Reads the arguments, runs the command and returns the exit code.
+/// The kernels of this program.
+static LIBRARY: OnceLock<Library> = OnceLock::new();
+
+/// The kernels of this program: those that come with Ringfort, unless [`main`] was given others.
+fn library() -> &'static Library {
+    LIBRARY.get_or_init(|| SHIPPED)
+}
+
+/// Reads the arguments, runs the command with the kernels of `library` and returns the exit code: all of a program.
+///
+/// Exit code 2 if two kernels have one name.
 #[must_use]
-pub fn main() -> u8 {
+pub fn main(library: Library) -> ExitCode {
+    ExitCode::from(run_with(library))
+}
+
+fn run_with(library: Library) -> u8 {
+    let names = library.names();
+    if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+        tell(&format!("two kernels of this program are called `{}`; rename one of them", twice.1));
+        return Exit::Usage as u8;
+    }
+    let library = LIBRARY.get_or_init(|| library);
+    debug_assert_eq!(library.names(), names, "one program, one library");
     let cli = Cli::parse();
     // Words stay whole, and lines too where no person reads them as they come, so that logs can be searched.
     let terminal = std::io::stderr().is_terminal();
@@ -94,6 +119,7 @@ pub fn main() -> u8 {
         Command::Bench(args) => bench::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Completions(args) => words::completions(&args),
         Command::Man(args) => words::man(&args),
         Command::Other(words) => other(words.first().map_or("", String::as_str)),
@@ -112,11 +138,8 @@ fn tell(line: &str) {
     let _nobody_listens = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Refuses the command `name`: one that comes later, or one misspelt.
+/// Refuses the command `name`: one that this build leaves out, or one misspelt.
 fn other(name: &str) -> Result<Exit, Failure> {
-    if LATER.contains(&name) {
-        return absent(&format!("ringfort {name}"));
-    }
     if OF_DATACENTER.contains(&name) {
         return Err(Failure::usage(format!(
             "this ringfort was built without data-center mode, which {name} needs; build it with --features datacenter"
@@ -126,9 +149,4 @@ fn other(name: &str) -> Result<Exit, Failure> {
     let known = known.get_subcommands().map(clap::Command::get_name);
     let near = known.min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or("run");
     Err(Failure::usage(format!("ringfort has no command `{name}`; did you mean {near}? ringfort --help lists all")))
-}
-
-/// Refuses what comes later.
-fn absent(what: &str) -> Result<Exit, Failure> {
-    Err(Failure::usage(format!("{what} is not yet supported")))
 }

@@ -42,6 +42,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A program with kernels of one's own adds them to those that come with Ringfort and is a `ringfort` otherwise:
+//! `ringfort new kernel NAME` begins one, and `examples/burgers.rs` is one.
+//!
 //! # Way of the data
 //!
 //! ```text
@@ -86,6 +89,7 @@
 //! - Above 4,096 parts one file per part strains a parallel file system; above 65,536 a checkpoint is refused.
 
 pub use ringfort_engine::{advance, ceiling, copied, field, grid, operations, source};
+pub use ringfort_kernels as kernels;
 
 pub mod checkpoint;
 pub mod cli;

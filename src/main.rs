@@ -1,5 +1,5 @@
 //! The program `ringfort`: arguments in, exit code out.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(ringfort::cli::main())
+    ringfort::cli::main(ringfort::advance::library::SHIPPED)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use checkpoint_common::{JOB, Quick, files, meta, value, values, write};
-use ringfort::checkpoint::{Checkpoint, Disk, Manifest, Meta, Precision, compare, folder};
+use ringfort::checkpoint::{Checkpoint, Disk, Manifest, Meta, Parent, Precision, RunId, compare, folder};
 use ringfort::decomp::Cuts;
 use ringfort::grid::{AXES, Extents, Region, Units};
 use ringfort_kernels::Real;
@@ -183,6 +183,83 @@ fn numpy_xarray_and_zarr_open_it_without_a_warning() {
         assert!(run.status.success() && err.is_empty(), "{out}{err}");
         println!("{out}");
     }
+}
+
+/// `tests/python/read_checkpoint.py` on `folder`: all that it prints, or why it refuses.
+fn read_in_python(folder: &Path) -> Option<Result<serde_json::Value, String>> {
+    let python = std::env::var_os("RINGFORT_PYTHON").unwrap_or_else(|| "python3".into());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/read_checkpoint.py");
+    let run = Command::new(python).arg(script).arg(folder).output().ok()?;
+    let said = serde_json::from_slice(&run.stdout).map_err(|_| String::from_utf8_lossy(&run.stderr).into_owned());
+    Some(said)
+}
+
+#[test]
+fn a_short_reader_written_from_the_specification_reads_every_bit() {
+    let cases = [
+        meta(1, [1, 1, 1, 11], [1, 1, 1, 3], 1),
+        Meta { precision: Precision::Float32, ..meta(3, [1, 5, 4, 7], [1, 3, 1, 2], 7) },
+        Meta { parent: Some(Parent { run: RunId([7; 16]), step: 3 }), ..meta(4, [3, 2, 5, 4], [2, 1, 2, 1], 8) },
+    ];
+    for meta in cases {
+        let dir = tempfile::tempdir().unwrap();
+        match meta.precision {
+            Precision::Float32 => write::<f32>(&Disk, dir.path(), &meta).unwrap(),
+            Precision::Float64 => write::<f64>(&Disk, dir.path(), &meta).unwrap(),
+        };
+        let folder = folder(dir.path(), meta.step);
+        let Some(found) = read_in_python(&folder) else {
+            println!("skipped: no python3");
+            return;
+        };
+        let found = found.unwrap();
+        let parent = meta.parent.map(|parent| serde_json::json!([parent.run.to_string(), parent.step]));
+        assert_eq!(found["parent"], parent.unwrap_or_default());
+        assert_eq!((&found["step"], &found["time"]), (&meta.step.into(), &meta.time.into()));
+        assert_eq!(found["run"], meta.run.to_string());
+        assert_eq!(found["spacing"], serde_json::json!(meta.grid.spacing));
+        for (number, field) in meta.components.iter().enumerate() {
+            let component = &found["components"][number];
+            assert_eq!(
+                (&component["name"], &component["about"]),
+                (&field.name.clone().into(), &field.about.clone().into())
+            );
+            let mut values = component["values"].as_array().unwrap().iter();
+            for [w, z, y] in meta.grid.region().rows() {
+                for x in 0..meta.grid.points[3] {
+                    let expected = value(&meta, number, [w, z, y, x]);
+                    assert_eq!(hexadecimal(values.next().unwrap().as_str().unwrap()).to_bits(), expected.to_bits());
+                }
+            }
+            assert!(values.next().is_none());
+        }
+        // A bit flipped in any file is seen.
+        for name in ["MANIFEST", "zarr.json", "x/c/0", "speed/c/0"] {
+            let mut path = folder.join(name);
+            while path.is_dir() {
+                path.push("0");
+            }
+            let Ok(sound) = std::fs::read(&path) else { continue };
+            let mut bytes = sound.clone();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            std::fs::write(&path, bytes).unwrap();
+            assert!(read_in_python(&folder).unwrap().unwrap_err().contains("AssertionError"), "{name}");
+            std::fs::write(&path, sound).unwrap();
+        }
+    }
+}
+
+/// Number of Python's `float.hex`.
+fn hexadecimal(text: &str) -> f64 {
+    let (sign, digits) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+    let (whole, power) = digits.strip_prefix("0x").unwrap().split_once('p').unwrap();
+    let (ones, fraction) = whole.split_once('.').unwrap_or((whole, ""));
+    let bits = u64::from_str_radix(&format!("{ones}{fraction}"), 16).unwrap();
+    let exponent = power.parse::<i32>().unwrap() - 4 * i32::try_from(fraction.len()).unwrap();
+    #[allow(clippy::cast_precision_loss, reason = "53 bits at most")]
+    let digits = bits as f64;
+    sign * digits * 2.0_f64.powi(exponent)
 }
 
 /// What the script must find, as JSON.

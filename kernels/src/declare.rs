@@ -36,6 +36,26 @@ pub struct Declaration {
 }
 
 impl Declaration {
+    /// A kernel that says its name, on how many axes it runs (fewest and most) and its fields; what else there is to say is
+    /// added with `..Declaration::new(...)`.
+    #[must_use]
+    pub fn new(name: &'static str, axes: (usize, usize), fields: Vec<Field>) -> Self {
+        Self {
+            name,
+            title: "",
+            equation: "",
+            scheme: "",
+            bound: "",
+            source: "",
+            axes,
+            parameters: Vec::new(),
+            fields,
+            rate_of_state: false,
+            degrees: false,
+            default_dt: None,
+        }
+    }
+
     /// Slot of the field called `name`; of two, the first one (a start field may share its name with a derived one, which
     /// stands before it).
     #[must_use]
@@ -68,6 +88,14 @@ pub struct Parameter {
     pub unit: &'static str,
     /// Type, range and default.
     pub kind: ParameterKind,
+}
+
+impl Parameter {
+    /// A number of at least `least` that must be given.
+    #[must_use]
+    pub fn at_least(name: &'static str, unit: &'static str, about: &'static str, least: f64) -> Self {
+        Self { name, about, unit, kind: ParameterKind::Number { default: None, least, most: f64::INFINITY } }
+    }
 }
 
 /// Type of a parameter with what is allowed and its default.

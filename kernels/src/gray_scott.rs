@@ -17,7 +17,7 @@
 //! Source: J. E. Pearson, *Complex Patterns in a Simple System*, Science 261, 1993, 189-192; stability: R. J. LeVeque, *Finite
 //! Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007, chapter 9.
 
-use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
+use crate::declare::{Declaration, Field, Parameter, Role};
 use crate::lane::Lane;
 use crate::setup::{KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
@@ -74,12 +74,7 @@ impl<const AXES: usize> Stencil<AXES> for GrayScottStencil<AXES> {
 
 impl Kernel for GrayScott {
     fn declare(&self, _axes: usize) -> Declaration {
-        let number = |name, about, unit| Parameter {
-            name,
-            about,
-            unit,
-            kind: ParameterKind::Number { default: None, least: 0.0, most: f64::INFINITY },
-        };
+        let number = |name, about, unit| Parameter::at_least(name, unit, about, 0.0);
         Declaration {
             name: "gray-scott",
             title: "two substances that react and diffuse: spots that divide, stripes, spirals",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::checkpoint::{print, print_json};
-use crate::advance::library::SHIPPED;
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::job::{Catalog, Precision};
 use crate::observe::progress::rate;
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// The kernel called `name`.
 fn known(name: &str) -> Result<&'static str, Failure> {
-    let names = SHIPPED.names();
+    let names = library().names();
     names.iter().find(|known| **known == name).copied().ok_or_else(|| {
         let near = names.iter().min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or(&"heat");
         Failure::usage(format!("no kernel is called `{name}`; did you mean {near}? Known are {}", names.join(", ")))

@@ -10,7 +10,7 @@ use super::checkpoint::show::boundaries;
 use super::checkpoint::text::{by, size};
 use super::checkpoint::{print, print_json};
 use super::run::{Ranks, ranks};
-use crate::advance::library::SHIPPED;
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::grid::{AXES, Units};
 use crate::job::{Every, Job, Precision};
@@ -67,7 +67,7 @@ pub struct Args {
 ///
 /// What a run would refuse, as a usage error.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let job = Job::read(&args.job, &args.overrides, &SHIPPED).map_err(Failure::report)?;
+    let job = Job::read(&args.job, &args.overrides, library()).map_err(Failure::report)?;
     let ask = Ask {
         ranks: args.ranks.clone().map(|ranks| ranks.0),
         count: args.local_ranks.or(args.on).map(|count| count as usize),
@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         steps_per_exchange: args.steps_per_exchange.map(|steps| steps as usize),
         threads: args.threads.map(|threads| threads as usize),
     };
-    let preview = Preview::of(&job, &SHIPPED, &ask, &mut shower())?;
+    let preview = Preview::of(&job, library(), &ask, &mut shower())?;
     let notes: Vec<&String> = job.notes.iter().chain(&preview.shape.note).collect();
     if args.json {
         print_json(&as_json(&job, &preview, &notes));

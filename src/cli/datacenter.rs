@@ -10,8 +10,8 @@ use clap::Subcommand;
 use tokio::sync::mpsc;
 
 use super::run::duration;
-use crate::advance::library::SHIPPED;
 use crate::checkpoint::RunId;
+use crate::cli::library;
 use crate::datacenter::blobs::Blobs;
 use crate::datacenter::ledger::Ledger;
 use crate::datacenter::node::{self, Leave};
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Command::Status(args) => show(args),
         Command::Drain(args) => drain(args),
         Command::Other(words) => match words.first().map_or("", String::as_str) {
-            name @ ("query" | "log") => super::absent(&format!("ringfort datacenter {name}")),
+            name @ ("query" | "log") => Err(Failure::usage(format!("ringfort datacenter {name} is not yet supported"))),
             name => Err(Failure::usage(format!(
                 "ringfort datacenter has no command `{name}`; ringfort datacenter --help lists all"
             ))),
@@ -168,14 +168,14 @@ fn start(args: &RunArgs) -> Result<Exit, Failure> {
         ledger: args.ledger.clone(),
         blobs: None,
         max_time: args.max_time.map(|time| time.as_secs_f64()),
-        library: SHIPPED,
+        library: *library(),
         signals,
     };
     runtime()?.block_on(supervise::run(&request, &super::tell))
 }
 
 fn work(args: &WorkerArgs) -> Result<Exit, Failure> {
-    let run = Spec::read(&args.dir)?.open(&args.dir, &SHIPPED)?;
+    let run = Spec::read(&args.dir)?.open(&args.dir, library())?;
     let setup = node::Setup {
         dir: args.dir.clone(),
         threads: args.threads as usize,

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use ringfort_kernels::{Allowed, Declaration, Field, Parameter, ParameterKind, Role};
 
-use crate::advance::library::SHIPPED;
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::job::Catalog;
 
@@ -26,7 +26,7 @@ pub struct Args {
 ///
 /// A usage error if there is no such kernel, or it does not run on so many axes.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let catalog: &dyn Catalog = &SHIPPED;
+    let catalog: &dyn Catalog = library();
     let Some(name) = &args.name else { return print(&list(catalog)) };
     let unknown = || Failure::usage(format!("no kernel is called `{name}`; known are {}", catalog.names().join(", ")));
     let (fewest, most) = catalog.declare(name, 1).ok_or_else(unknown)?.axes;
@@ -62,7 +62,8 @@ fn list(catalog: &dyn Catalog) -> String {
 fn show(declaration: &Declaration, axes: usize) -> String {
     let Declaration { name, title, equation, scheme, bound, source, axes: (fewest, most), .. } = declaration;
     let mut text = format!("{name}: {title}\n\n");
-    for (key, value) in [("equation", equation), ("scheme", scheme), ("bound", bound), ("source", source)] {
+    let said = [("equation", equation), ("scheme", scheme), ("bound", bound), ("source", source)];
+    for (key, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(text, "{key:9} {value}");
     }
     let units = if declaration.degrees { "metres or degrees" } else { "metres" };
@@ -164,6 +165,7 @@ fn table(rows: &[[String; 4]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::advance::library::SHIPPED;
 
     #[test]
     fn every_kernel_can_be_shown() {

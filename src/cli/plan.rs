@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::check::{Page, axes, plural, six, thousands};
 use super::checkpoint::text::{by, size};
 use super::checkpoint::{print, print_json};
-use crate::advance::library::SHIPPED;
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::job::{Job, unknown_word};
 use crate::observe::picture::{Mosaic, mosaic};
@@ -81,10 +81,10 @@ fn target(text: &str) -> Result<Target, String> {
 ///
 /// A usage error if job or machine are wrong, or the grid cannot be cut so; it names the nearest numbers of ranks.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let job = Job::read(&args.job, &args.overrides, &SHIPPED).map_err(Failure::report)?;
+    let job = Job::read(&args.job, &args.overrides, library()).map_err(Failure::report)?;
     let ask = Ask {
         job: &job,
-        library: &SHIPPED,
+        library: library(),
         ranks: args.ranks.map(|ranks| ranks as usize),
         steps: args.steps_per_exchange.map(|steps| steps as usize),
     };

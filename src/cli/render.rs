@@ -9,8 +9,8 @@ use plane::{hidden, seen, values_of};
 use ringfort_kernels::Role;
 
 use super::checkpoint::{Target, failure, locate, print};
-use crate::advance::library::SHIPPED;
 use crate::checkpoint::{Checkpoint, Disk, scan};
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
 use crate::job::{COLORS, Image, Job, planes, unknown_word};
@@ -150,7 +150,7 @@ impl Wanted {
         let meta = checkpoint.meta();
         let record = run_dir.and_then(|dir| RunRecord::read(&dir.join("run.json")).ok()).unwrap_or_default();
         // What the job says are suggestions: one that this program cannot read is no obstacle.
-        let job = Job::views(&meta.job, &record.job_path, &[], &SHIPPED).ok();
+        let job = Job::views(&meta.job, &record.job_path, &[], library()).ok();
         let names: Vec<&str> = meta.components.iter().map(|field| field.name.as_str()).collect();
         let field = args.field.as_deref().unwrap_or(names[0]);
         let Some(component) = checkpoint.component(field) else {

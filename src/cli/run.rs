@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::advance::library::SHIPPED;
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::run::folder::How;
 use crate::run::signal::Signals;
@@ -153,7 +153,7 @@ fn start(
         max_time: common.max_time.map(|time| time.as_secs_f64()),
         mpi: None,
         ranks_here: 1,
-        library: SHIPPED,
+        library: *library(),
         signals,
     };
     let threads =
@@ -242,7 +242,7 @@ mod tests {
             max_time: None,
             mpi: None,
             ranks_here: 2,
-            library: SHIPPED,
+            library: *library(),
             signals: Signals::default(),
         };
         let refused = processes(request).unwrap_err();

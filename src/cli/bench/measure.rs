@@ -6,7 +6,8 @@ use super::case::{Case, job};
 use super::ceilings::{Ceilings, Gauge, median};
 use super::works::Work;
 use crate::advance::Simd;
-use crate::advance::library::{Precise, SHIPPED};
+use crate::advance::library::Precise;
+use crate::cli::library;
 use crate::exit::Failure;
 use crate::grid::AXES;
 use crate::job::{Job, Precision};
@@ -84,7 +85,7 @@ impl Measured {
 
 /// Measures `work` `repeats` times.
 pub(super) fn measure(work: &Work, repeats: u32) -> Result<Measured, Failure> {
-    let job = job(&work.text, &work.overrides, &SHIPPED)?;
+    let job = job(&work.text, &work.overrides, library())?;
     match job.precision {
         Precision::F64 => of::<f64>(&job, work, repeats),
         Precision::F32 => of::<f32>(&job, work, repeats),
@@ -96,12 +97,12 @@ fn of<T: Precise>(job: &Job, work: &Work, repeats: u32) -> Result<Measured, Fail
     let counted = operations(kernel, &job.setup).map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
     let operations = counted.unwrap_or_default();
     let deepest = work.steps_per_pass.unwrap_or(TRIED[TRIED.len() - 1]);
-    let mut case = Case::<T>::new(job, &SHIPPED, work.threads, deepest)?;
+    let mut case = Case::<T>::new(job, library(), work.threads, deepest)?;
     if work.steps_per_pass.is_none() {
         let chosen = fastest(&mut case)?;
         if chosen != case.deepest {
             drop(case);
-            case = Case::new(job, &SHIPPED, work.threads, chosen)?;
+            case = Case::new(job, library(), work.threads, chosen)?;
         }
     }
     let at_once = case.deepest;

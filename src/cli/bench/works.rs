@@ -2,7 +2,7 @@
 //!
 //! Input: what a person asks for. Output: [`Work`]s, each with the text of a job.
 
-use crate::advance::library::SHIPPED;
+use crate::cli::library;
 use crate::job::{Catalog, Precision};
 
 /// What a person asks for.
@@ -94,7 +94,7 @@ fn work(kernel: &str, points: &[u64], precision: Precision, threads: usize, ask:
 /// Axes that `kernel` is measured on: at most three, since few jobs have four, and two for what is thin or flat by nature or has
 /// many fields.
 fn axes(kernel: &str) -> usize {
-    let most = SHIPPED.declare(kernel, 2).map_or(2, |declaration| declaration.axes.1);
+    let most = library().declare(kernel, 2).map_or(2, |declaration| declaration.axes.1);
     if ["gray-scott", "lattice-boltzmann", "euler"].contains(&kernel) { 2 } else { most.min(3) }
 }
 
@@ -110,7 +110,7 @@ pub(super) fn all(ask: &Ask) -> Vec<Work> {
     let mut threads = ask.threads.map_or(vec![1, ask.cores], |only| vec![only]);
     threads.dedup();
     let mut works = Vec::new();
-    for kernel in SHIPPED.names() {
+    for kernel in library().names() {
         for large in [true, false] {
             for &precision in &precisions {
                 for &threads in &threads {
@@ -125,6 +125,7 @@ pub(super) fn all(ask: &Ask) -> Vec<Work> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::advance::library::SHIPPED;
     use crate::cli::bench::case::job;
 
     #[test]

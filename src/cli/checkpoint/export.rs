@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use ringfort_kernels::Role;
 
 use super::{failure, print};
-use crate::advance::library::{Precise, SHIPPED};
+use crate::advance::library::Precise;
 use crate::checkpoint::{Checkpoint, FieldMeta, Precision};
+use crate::cli::library;
 use crate::exit::Failure;
 use crate::grid::{AXES, Region};
 use crate::job::{Job, unknown_word};
@@ -69,7 +70,7 @@ fn find(checkpoint: &Checkpoint<'_>, name: &str) -> Result<(What, FieldMeta), Fa
     let held: Vec<&str> = meta.components.iter().map(|field| field.name.as_str()).collect();
     let run_dir = checkpoint.folder().parent().and_then(Path::parent);
     let record = run_dir.and_then(|dir| RunRecord::read(&dir.join("run.json")).ok()).unwrap_or_default();
-    let job = Job::parse(&meta.job, &record.job_path, &[], &SHIPPED).map_err(|error| {
+    let job = Job::parse(&meta.job, &record.job_path, &[], library()).map_err(|error| {
         let words = format!(
             "the checkpoint holds {}; other fields need its job with the inputs, which cannot be read: {error}",
             held.join(", ")
@@ -154,7 +155,7 @@ fn values<T: Precise>(checkpoint: &Checkpoint<'_>, what: &What, layer: &Region) 
     match what {
         What::Component(number) => checkpoint.read_region(*number, layer, &mut values).map_err(failure)?,
         What::Other(job, slot) => {
-            let kernel = SHIPPED.find(job.declaration.name);
+            let kernel = library().find(job.declaration.name);
             let kernel = kernel.ok_or_else(|| Failure::usage("the kernel is not in this program"))?;
             let mut read = |slot: usize, region: &Region, out: &mut [T]| {
                 let name = job.declaration.fields[slot].name;

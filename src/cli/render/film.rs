@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::plane::{hidden, seen, values_of};
 use super::{Args, enough_memory, failure};
-use crate::advance::library::SHIPPED;
 use crate::checkpoint::{Checkpoint, Disk, scan};
+use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::grid::Grid;
 use crate::job::{COLORS, Image, Job, Views, planes, unknown_word};
@@ -81,7 +81,7 @@ impl Frames {
     /// What `args` ask for of the run in `dir`; the rest as its job has it.
     fn of(args: &Args, dir: &Path) -> Result<Self, Failure> {
         let (text, path, overrides, _) = given(dir)?;
-        let views = Job::views(&text, &path, &overrides, &SHIPPED).map_err(Failure::report)?;
+        let views = Job::views(&text, &path, &overrides, library()).map_err(Failure::report)?;
         let job = RunRecord::read(&dir.join("run.json")).unwrap_or_default().job;
         let mut image = wanted(args, &views)?;
         let about = &views.declaration.fields[image.slot];

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::{Map, json};
 
 use super::Request;
+use crate::advance::Simd;
 use crate::clock;
 use crate::datacenter::protocol::WorkerId;
 use crate::datacenter::spec::Run;
@@ -64,7 +65,7 @@ impl Report {
             cuts: job.grid.own(&run.spec.blocks).to_vec(),
             steps_per_exchange: run.spec.steps_per_round,
             from_step: from,
-            ..Start::here("", clock::wall())
+            ..Start::here(&Simd::detect().to_string(), clock::wall())
         };
         let record = match &folder.earlier {
             Some(earlier) => earlier.clone().again(start),

@@ -69,6 +69,7 @@ impl Precise for f32 {
 #[derive(Clone, Copy)]
 pub struct Library {
     kernels: &'static [&'static &'static dyn AnyKernel],
+    own: &'static [&'static dyn AnyKernel],
 }
 
 impl std::fmt::Debug for Library {
@@ -81,13 +82,23 @@ impl Library {
     /// A library of `kernels`.
     #[must_use]
     pub const fn new(kernels: &'static [&'static &'static dyn AnyKernel]) -> Self {
-        Self { kernels }
+        Self { kernels, own: &[] }
+    }
+
+    /// These kernels and the kernels `own` of a program of one's own, in place of any added before.
+    #[must_use]
+    pub const fn with(self, own: &'static [&'static dyn AnyKernel]) -> Self {
+        Self { own, ..self }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'static dyn AnyKernel> {
+        self.kernels.iter().map(|kernel| **kernel).chain(self.own.iter().copied())
     }
 
     /// The kernel called `name`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&'static dyn AnyKernel> {
-        self.kernels.iter().map(|kernel| **kernel).find(|kernel| kernel.declare(least_axes(*kernel)).name == name)
+        self.all().find(|kernel| kernel.declare(least_axes(*kernel)).name == name)
     }
 }
 
@@ -98,7 +109,7 @@ fn least_axes(kernel: &dyn AnyKernel) -> usize {
 
 impl Catalog for Library {
     fn names(&self) -> Vec<&'static str> {
-        self.kernels.iter().map(|kernel| kernel.declare(least_axes(**kernel)).name).collect()
+        self.all().map(|kernel| kernel.declare(least_axes(kernel)).name).collect()
     }
 
     fn declare(&self, name: &str, axes: usize) -> Option<Declaration> {
