@@ -57,8 +57,9 @@
 //! |---|---|
 //! | [`grid`] | axes, sides, boxes of cells |
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
+//! | [`operations`] | the arithmetic of a point |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
-//! | [`operations`], [`ceiling`] | the arithmetic of a point, and how fast this machine does it |
+//! | [`ceiling`] | how fast this machine does arithmetic |
 //! | [`copied`] | a block's own values at one moment |
 //! | [`decomp`] | one block per part, and its peers |
 //! | [`checkpoint`] | the state after a step as a folder that survives crashes and opens in Python |

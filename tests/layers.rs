@@ -14,7 +14,7 @@ const LAYERS: [(&str, u32); 20] = [
     ("field", 3),
     ("bytes", 4),
     ("advance", 4),
-    ("operations", 5),
+    ("operations", 1),
     ("ceiling", 5),
     ("decomp", 5),
     ("checkpoint", 6),

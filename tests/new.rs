@@ -89,6 +89,12 @@ fn what_a_new_kernel_begins_with_runs() {
     run(&["checkpoint", "diff", "alone", "cut"]);
     let shown = String::from_utf8(run(&["kernels", "new-kernel"]).stdout).unwrap();
     assert!(shown.contains("du/dt = a lap u") && !shown.contains("source"), "{shown}");
+    // It is measured as others are: its operations are counted.
+    let words =
+        ["bench", "new-kernel", "--points", "32,32", "--set", "kernel.a=0.1", "--set", "fields.u=1.0", "--json"];
+    let measured: serde_json::Value =
+        serde_json::from_slice(&run(&[&words[..], &["--repeats", "1"]].concat()).stdout).unwrap();
+    assert_eq!(measured["operations_per_update"]["simple"], 8, "{measured}");
     // The kernels that come with Ringfort are there as well.
     assert!(String::from_utf8(run(&["kernels"]).stdout).unwrap().contains("shallow-water"));
 }

@@ -12,8 +12,9 @@
 //! | [`field`] | a block of a tensor field with its halo: owns the memory |
 //! | `memory` | arrays in huge pages |
 //! | [`copied`] | a block's own values at one moment |
+//! | [`operations`] | the arithmetic of a point |
 //! | [`advance`] | T steps of a kernel over a block; the only user of rayon |
-//! | [`operations`], [`ceiling`] | the arithmetic of a point, and how fast a machine does it |
+//! | [`ceiling`] | how fast a machine does arithmetic |
 //!
 //! `ringfort` passes on all of it under its own name.
 

@@ -1,15 +1,12 @@
 //! How much arithmetic a kernel does per point: found by running it once on a lane that counts.
 //!
-//! Input: a kernel's name and setup. Output: its [`Operations`]. Invariant: what is counted is what the kernel's source spells,
+//! Input: a kernel and its setup. Output: its [`Operations`]. Invariant: what is counted is what the kernel's source spells,
 //! since a kernel cannot branch on values; a compiler may need less where a point spells the same thing twice.
 
 use std::cell::Cell as Slot;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use ringfort_kernels::{
-    Build, Cell, Euler, GrayScott, Heat, Kernel, KernelError, Lane, LatticeBoltzmann, Life, Mask, Maxwell, Near, Setup,
-    ShallowWater, Stencil, Wave,
-};
+use ringfort_kernels::{Build, Cell, Kernel, KernelError, Lane, Mask, Near, Setup, Stencil};
 
 /// Operations of one point in one step, all stages together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,33 +19,13 @@ pub struct Operations {
     pub roots: u32,
 }
 
-/// What can be counted.
-trait Counted: Sync {
-    fn name(&self) -> &'static str;
-    fn count(&self, setup: &Setup) -> Result<Operations, KernelError>;
-}
-
-impl<K: Kernel> Counted for K {
-    fn name(&self) -> &'static str {
-        self.declare(2).name
-    }
-
-    fn count(&self, setup: &Setup) -> Result<Operations, KernelError> {
-        self.build(setup, Count)
-    }
-}
-
-/// The kernels of [`crate::advance::library::SHIPPED`].
-static KERNELS: [&dyn Counted; 8] =
-    [&Heat, &Wave, &GrayScott, &ShallowWater, &Maxwell, &Life, &LatticeBoltzmann, &Euler];
-
-/// Operations of the kernel called `name` with `setup`; none where it does not come with Ringfort.
+/// Operations of a point of `kernel` with `setup`.
 ///
 /// # Errors
 ///
 /// [`KernelError`] if the setup makes no sense.
-pub fn operations(name: &str, setup: &Setup) -> Result<Option<Operations>, KernelError> {
-    KERNELS.iter().find(|kernel| kernel.name() == name).map(|kernel| kernel.count(setup)).transpose()
+pub fn operations(kernel: &impl Kernel, setup: &Setup) -> Result<Operations, KernelError> {
+    kernel.build(setup, Count)
 }
 
 /// Counts a stencil's operations.

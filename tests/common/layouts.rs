@@ -7,6 +7,7 @@ use ringfort::advance::program::Program;
 use ringfort::advance::{Blocking, Simd};
 use ringfort::grid::Region;
 use ringfort::job::{Job, Precision};
+use ringfort::operations::Operations;
 use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::peers::Peers;
 use ringfort::torus::session::Session;
@@ -31,6 +32,10 @@ struct On(&'static dyn AnyKernel, Simd);
 impl AnyKernel for On {
     fn declare(&self, axes: usize) -> Declaration {
         self.0.declare(axes)
+    }
+
+    fn operations(&self, setup: &Setup) -> Result<Operations, KernelError> {
+        self.0.operations(setup)
     }
 
     fn f64(&self, setup: &Setup, _: Simd) -> Result<Box<dyn Program<f64>>, KernelError> {

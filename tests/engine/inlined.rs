@@ -14,7 +14,6 @@ use ringfort_engine::advance::program::Program;
 use ringfort_engine::advance::{Engine, Simd};
 use ringfort_engine::field::Fields;
 use ringfort_engine::grid::{AXES, Boundary, Grid, Region, Units};
-use ringfort_engine::operations::operations;
 use ringfort_kernels::{Beyond, Catalog, Declaration, Given, KernelError, ParameterKind, Role, Setup, Value};
 
 /// A kernel may be so many times slower than the plain loop, operation for operation; in 4 bytes half as many times.
@@ -144,7 +143,7 @@ fn case<T: Precise>(name: &str, simd: Simd, compile: Compile<T>) -> Case<T> {
     for slot in engine.full_slots(&fields, Role::Component) {
         fields.write(slot, &own, &vec![T::of(0.5); own.cells()]);
     }
-    let counted = operations(name, &setup).unwrap().unwrap();
+    let counted = kernel.operations(&setup).unwrap();
     let operations = f64::from(counted.simple) + SLOW * f64::from(counted.divisions + counted.roots);
     Case { name: format!("{name}, {} bytes, {simd}", T::BYTES), engine, fields, operations, best: 0.0 }
 }

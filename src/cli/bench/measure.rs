@@ -11,7 +11,7 @@ use crate::cli::library;
 use crate::exit::Failure;
 use crate::grid::AXES;
 use crate::job::{Job, Precision};
-use crate::operations::{Operations, operations};
+use crate::operations::Operations;
 
 /// Steps in one pass that are tried.
 const TRIED: [usize; 5] = [1, 2, 4, 8, 12];
@@ -94,8 +94,8 @@ pub(super) fn measure(work: &Work, repeats: u32) -> Result<Measured, Failure> {
 
 fn of<T: Precise>(job: &Job, work: &Work, repeats: u32) -> Result<Measured, Failure> {
     let kernel = job.declaration.name;
-    let counted = operations(kernel, &job.setup).map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
-    let operations = counted.unwrap_or_default();
+    let counted = library().find(kernel).expect("the job was read with this library").operations(&job.setup);
+    let operations = counted.map_err(|error| Failure::report(job.refuse_kernel(&error)))?;
     let deepest = work.steps_per_pass.unwrap_or(TRIED[TRIED.len() - 1]);
     let mut case = Case::<T>::new(job, library(), work.threads, deepest)?;
     if work.steps_per_pass.is_none() {

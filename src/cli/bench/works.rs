@@ -143,7 +143,8 @@ mod tests {
         assert_eq!(works.len(), 8 * SHIPPED.names().len());
         for work in &works {
             let job = job(&work.text, &work.overrides, &SHIPPED).expect("a job");
-            assert!(crate::operations::operations(job.declaration.name, &job.setup).expect("a setup").is_some());
+            let counted = SHIPPED.find(job.declaration.name).expect("a kernel").operations(&job.setup);
+            assert!(counted.expect("a setup").simple > 0);
         }
         assert_eq!(all(&Ask { precision: Some(Precision::F32), threads: Some(1), ..ask }).len(), works.len() / 4);
     }

@@ -8,11 +8,19 @@ use super::lanes::Simd;
 use super::program::{Compile, Program};
 #[cfg(not(test))]
 pub use super::shipped::*;
+use crate::operations::{Operations, operations};
 
 /// A kernel behind its name.
 pub trait AnyKernel: Send + Sync {
     /// What it says about itself on a grid of `axes` axes.
     fn declare(&self, axes: usize) -> Declaration;
+
+    /// Operations of a point.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the setup makes no sense.
+    fn operations(&self, setup: &Setup) -> Result<Operations, KernelError>;
 
     /// The program in 8-byte precision, for `simd` or the widest narrower instruction set that this machine has.
     ///
@@ -32,6 +40,10 @@ pub trait AnyKernel: Send + Sync {
 impl<K: Kernel> AnyKernel for K {
     fn declare(&self, axes: usize) -> Declaration {
         Kernel::declare(self, axes)
+    }
+
+    fn operations(&self, setup: &Setup) -> Result<Operations, KernelError> {
+        operations(self, setup)
     }
 
     fn f64(&self, setup: &Setup, simd: Simd) -> Result<Box<dyn Program<f64>>, KernelError> {
