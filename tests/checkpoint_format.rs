@@ -196,6 +196,7 @@ fn read_in_python(folder: &Path) -> Option<Result<serde_json::Value, String>> {
 
 #[test]
 fn a_short_reader_written_from_the_specification_reads_every_bit() {
+    assert!(include_str!("python/read_checkpoint.py").lines().count() <= 60, "docs/format.md says so");
     let cases = [
         meta(1, [1, 1, 1, 11], [1, 1, 1, 3], 1),
         Meta { precision: Precision::Float32, ..meta(3, [1, 5, 4, 7], [1, 3, 1, 2], 7) },
