@@ -337,7 +337,10 @@ impl Job {
     /// Slots that images, reduces, probes and outputs read.
     #[must_use]
     pub fn seen(&self) -> BTreeSet<usize> {
-        let images = self.images.iter().map(|image| image.slot);
+        let images = self.images.iter().flat_map(|image| {
+            let shown = image.shown.iter().flat_map(formula::Map::slots);
+            shown.chain([image.slot])
+        });
         let reduces = self.reduces.iter().flat_map(|reduce| reduce.map.slots());
         let probes = self.probes.iter().map(|probe| probe.slot);
         let outputs = self.outputs.iter().flat_map(|output| output.slots.iter().copied());

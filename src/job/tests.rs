@@ -170,3 +170,10 @@ fn one_kept_checkpoint_becomes_two() {
     );
     assert_eq!(job.notes.len(), 1);
 }
+
+#[test]
+fn what_pictures_read_is_seen() {
+    let images = "[[image]]\nfield = \"depth\"\nevery = \"1 steps\"\nwhere = \"bed + speed - x\"\n";
+    let job = job(&format!("{}{images}", POND.replace("depth = 2", "depth = 2\nbed = 1")), &[]).unwrap();
+    assert_eq!(job.seen().into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+}
