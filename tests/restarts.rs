@@ -132,6 +132,11 @@ fn maxwell_on_all_pairs_of_rank_counts() {
 }
 
 #[test]
+fn elastic_on_all_pairs_of_rank_counts() {
+    chains::<f64>(Variant::Elastic { order: 4, varying: [true, true], sponge: true }, "f64");
+}
+
+#[test]
 fn water_on_all_pairs_of_rank_counts() {
     chains::<f64>(Variant::Water { degrees: false, surface: true }, "f64");
 }

@@ -7,7 +7,9 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::jobs::{self, BEYOND, PERIODIC_OR_WALL, Variant, gases, lattices, maxwells, text, variants, waters, waves};
+use common::jobs::{
+    self, BEYOND, PERIODIC_OR_WALL, Variant, elastics, gases, lattices, maxwells, text, variants, waters, waves,
+};
 use common::layouts::{Bits, Case, Layout, all_parts, history, instruction_sets};
 use ringfort::advance::{Blocking, Simd, Tiling};
 use ringfort::checkpoint::{self, Checkpoint, Disk};
@@ -298,10 +300,18 @@ fn maxwell() {
     rows_of(&[all[1], all[9]]);
 }
 
+#[test]
+fn elastic() {
+    let all = elastics();
+    staggered(&all, &[&[4, 5], &[9, 20], &[25, 18]]).print("elastic on two axes", 100);
+    staggered(&all[..5], &[&[13, 4, 17], &[5, 12, 6]]).print("elastic on three axes", 100);
+    rows_of(&[all[3], all[6]]);
+}
+
 /// Rows of staggered fields, of lengths around those of vectors, with every instruction set and several threads.
 fn rows_of(variants: &[Variant]) {
     for &variant in variants {
-        for points in [2, 7, 8, 9, 15, 16, 17, 33] {
+        for points in [2, 7, 8, 9, 15, 16, 17, 33].into_iter().filter(|&points| points >= variant.radius(true)) {
             let beyond = [PERIODIC_OR_WALL[1], PERIODIC_OR_WALL[points % 2]];
             let wide = Case::<f64>::new(&text(&[6, points], &beyond, variant, "f64", 2));
             let narrow = Case::<f32>::new(&text(&[6, points], &beyond, variant, "f32", 2));

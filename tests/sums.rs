@@ -58,6 +58,7 @@ fn job(points: &[usize], variant: Variant, precision: &str) -> String {
         Variant::Wave { .. } => ["pressure", "speed", "pressure"],
         Variant::GrayScott => ["u", "v", "u"],
         Variant::Maxwell { .. } => ["e_z", "permittivity", "h_y"],
+        Variant::Elastic { .. } => ["velocity_x", "speed_p", "pressure"],
         Variant::Life => ["alive"; 3],
         Variant::Lattice { .. } => ["f0", "f1", "density"],
         Variant::Gas { .. } => ["density", "energy", "pressure"],

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod declare;
+pub mod elastic;
 pub mod euler;
 pub mod gray_scott;
 pub mod heat;
@@ -19,6 +20,7 @@ mod stencil;
 pub mod wave;
 
 pub use declare::{Allowed, Beyond, Catalog, Declaration, FAR, Field, Mirror, Parameter, ParameterKind, Role};
+pub use elastic::Elastic;
 pub use euler::Euler;
 pub use gray_scott::GrayScott;
 pub use heat::Heat;

@@ -41,12 +41,13 @@ enum What {
 }
 
 /// By kernel, a job that needs no other file.
-const JOBS: [(&str, &str); 8] = [
+const JOBS: [(&str, &str); 9] = [
     ("heat", include_str!("../../examples/plate.toml")),
     ("wave", include_str!("../../examples/sound.toml")),
     ("gray-scott", include_str!("../../examples/spots.toml")),
     ("shallow-water", include_str!("../../examples/dam.toml")),
     ("maxwell", include_str!("../../examples/lens.toml")),
+    ("elastic", include_str!("../../examples/quake.toml")),
     ("life", include_str!("../../examples/life.toml")),
     ("lattice-boltzmann", include_str!("../../examples/street.toml")),
     ("euler", include_str!("../../examples/shear.toml")),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ringfort::advance::library::{
-    AnyKernel, EULER, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, MAXWELL, SHALLOW_WATER, WAVE,
+    AnyKernel, ELASTIC, EULER, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, MAXWELL, SHALLOW_WATER, WAVE,
 };
 use ringfort::job::Job;
 
@@ -19,6 +19,7 @@ pub static LIBRARY: Library = Library::new(&[
     &GRAY_SCOTT,
     &SHALLOW_WATER,
     &MAXWELL,
+    &ELASTIC,
     &LIFE,
     &LATTICE_BOLTZMANN,
     &EULER,
@@ -73,6 +74,17 @@ pub enum Variant {
     Wave { order: usize, varying: bool, before: bool, sponge: bool, even: bool },
     /// On one to three axes only. Permittivity, permeability and conductivity vary or are numbers; something conducts or not.
     Maxwell { varying: [bool; 3], lossy: bool },
+    /// On two or three axes only. Density and speeds vary or are numbers; sponge or not.
+    Elastic { order: usize, varying: [bool; 2], sponge: bool },
+}
+
+/// Both orders of `elastic` with the ways to give its fields.
+pub fn elastics() -> Vec<Variant> {
+    let given = [[false, false], [true, false], [false, true], [true, true]];
+    let turns = given.into_iter().zip([true, false, false, true]);
+    let both =
+        |(varying, sponge)| [2, 4].map(|order| Variant::Elastic { order, varying, sponge: sponge == (order == 4) });
+    turns.flat_map(both).collect()
 }
 
 /// All ways to give the fields of `maxwell`.
@@ -123,12 +135,12 @@ pub fn particular(axes: usize) -> Vec<Variant> {
         1 => [vec![gases()[0], maxwells()[1]], waves().into_iter().step_by(5).collect()].concat(),
         2 => [
             waters(),
-            vec![Variant::GrayScott, Variant::Life, lattices()[0], gases()[1], maxwells()[5]],
+            vec![Variant::GrayScott, Variant::Life, lattices()[0], gases()[1], maxwells()[5], elastics()[7]],
             waves().into_iter().step_by(7).collect(),
         ]
         .concat(),
         3 => [
-            vec![Variant::GrayScott, lattices()[1], gases()[1], maxwells()[9]],
+            vec![Variant::GrayScott, lattices()[1], gases()[1], maxwells()[9], elastics()[2]],
             waves().into_iter().step_by(11).collect(),
         ]
         .concat(),
@@ -160,12 +172,13 @@ impl Variant {
             Variant::Water { .. } | Variant::Gas { .. } => 4,
             Variant::Wave { order, .. } => order / 2,
             Variant::Maxwell { .. } => 2,
+            Variant::Elastic { order, .. } => order,
         }
     }
 
     /// True if its fields are staggered.
     pub fn staggered(self) -> bool {
-        matches!(self, Variant::Maxwell { .. })
+        matches!(self, Variant::Maxwell { .. } | Variant::Elastic { .. })
     }
 
     /// What may lie beyond an axis.
@@ -191,6 +204,10 @@ impl Variant {
             Variant::Water { .. } => "gravity = 0.5\nmanning = 0.1\ncoriolis = 0.3\nradius = 57.3\n".into(),
             Variant::GrayScott => "du = 0.7\ndv = 0.4\nfeed = 0.3\nkill = 0.1\n".into(),
             Variant::Wave { order, sponge, .. } => {
+                let sponge = if sponge { "absorb = { width = 3, strength = 0.4 }\n" } else { "" };
+                format!("order = {order}\n{sponge}")
+            }
+            Variant::Elastic { order, sponge, .. } => {
                 let sponge = if sponge { "absorb = { width = 3, strength = 0.4 }\n" } else { "" };
                 format!("order = {order}\n{sponge}")
             }
@@ -265,6 +282,24 @@ impl Variant {
                     text += &format!("{name} = {}\n", wave(0.1, 1.0, shift));
                 }
                 ("maxwell", text)
+            }
+            Variant::Elastic { varying: [dense, fast], .. } => {
+                let given = |varying: bool, number: &str, base: f64, size: f64, shift: f64| {
+                    if varying { wave(base, size, shift) } else { number.into() }
+                };
+                let mut text = format!("density = {}\n", given(dense, "1.4", 1.8, 0.6, 0.3));
+                text += &format!("speed_p = {}\n", given(fast, "1.3", 1.5, 0.3, 0.7));
+                // Half of it fluid.
+                let slow = format!("{{ formula = \"step(sin({phase}))*0.8\" }}");
+                text += &format!("speed_s = {}\n", if fast { slow } else { "0.7".into() });
+                let components = match axes {
+                    2 => &["velocity_x", "velocity_y", "stress_xx", "stress_yy", "stress_xy"][..],
+                    _ => &["velocity_x", "velocity_z", "stress_xx", "stress_zz", "stress_xy", "stress_xz", "stress_yz"],
+                };
+                for (name, shift) in components.iter().zip([0.2, 1.7, 0.9, 2.6, 0.4, 1.2, 2.1]) {
+                    text += &format!("{name} = {}\n", wave(0.1, 1.0, shift));
+                }
+                ("elastic", text)
             }
             Variant::Life => ("life", format!("alive = {{ formula = \"step(sin(17*({phase})^2) - 0.2)\" }}\n")),
             Variant::Lattice { solid, start, .. } => ("lattice-boltzmann", lattice_fields(axes, solid, start, &wave)),
@@ -349,11 +384,13 @@ fn sources(points: &[usize], beyond: &[&str], variant: Variant) -> String {
         Variant::Wave { before: true, .. } => "pressure",
         Variant::Relay { varying: true, .. } => "flux",
         Variant::Maxwell { lossy: true, .. } => "e_z",
+        Variant::Elastic { order: 4, .. } => "stress_xy",
         Variant::Heat { .. }
         | Variant::Wave { .. }
         | Variant::Relay { .. }
         | Variant::Water { .. }
         | Variant::Maxwell { .. }
+        | Variant::Elastic { .. }
         | Variant::Life
         | Variant::Lattice { .. }
         | Variant::Gas { .. } => return String::new(),

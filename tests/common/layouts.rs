@@ -13,8 +13,8 @@ use ringfort::torus::peers::Peers;
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
 use ringfort_kernels::{
-    Declaration, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Maxwell, Real, Role, Setup,
-    ShallowWater, Wave,
+    Declaration, Elastic, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Maxwell, Real, Role,
+    Setup, ShallowWater, Wave,
 };
 
 use super::jobs;
@@ -88,6 +88,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
         "wave" => Wave.build(&job.setup, reference).unwrap(),
         "maxwell" => Maxwell.build(&job.setup, reference).unwrap(),
+        "elastic" => Elastic.build(&job.setup, reference).unwrap(),
         "euler" => Euler.build(&job.setup, reference).unwrap(),
         "lattice-boltzmann" => LatticeBoltzmann.build(&job.setup, reference).unwrap(),
         "life" => Life.build(&job.setup, reference).unwrap(),

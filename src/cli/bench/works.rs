@@ -54,6 +54,9 @@ fn given(kernel: &str) -> (&'static str, &'static str, &'static str) {
             ("", "depth = { formula = \"1 + 0.1*sin(0.3*x)\" }, bed = { formula = \"-1 + 0*x\" }", "dt = 0.05")
         }
         "maxwell" => ("", "e_z = { formula = \"sin(0.3*x)\" }", "dt = 0.5"),
+        "elastic" => {
+            ("", "stress_xx = { formula = \"sin(0.3*x)\" }, density = 1.0, speed_p = 1.0, speed_s = 0.6", "dt = 0.4")
+        }
         "life" => ("", "alive = { formula = \"step(sin(3*x + 7*y + sin(5*x*y)) - 0.3)\" }", "dt = 1.0"),
         "lattice-boltzmann" => (
             ", tau = 0.8, collision = \"trt\"",
@@ -95,7 +98,7 @@ fn work(kernel: &str, points: &[u64], precision: Precision, threads: usize, ask:
 /// many fields.
 fn axes(kernel: &str) -> usize {
     let most = library().declare(kernel, 2).map_or(2, |declaration| declaration.axes.1);
-    if ["gray-scott", "lattice-boltzmann", "euler"].contains(&kernel) { 2 } else { most.min(3) }
+    if ["gray-scott", "elastic", "lattice-boltzmann", "euler"].contains(&kernel) { 2 } else { most.min(3) }
 }
 
 /// Kernel `kernel` alone.

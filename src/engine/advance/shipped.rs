@@ -3,7 +3,7 @@
 //! Input: the kernels' crate. Output: statics, compiled once for everything that names them. The engine's own unit tests need
 //! none of them and go without, since they take a compiler minutes.
 
-use ringfort_kernels::{Euler, GrayScott, Heat, LatticeBoltzmann, Life, Maxwell, ShallowWater, Wave};
+use ringfort_kernels::{Elastic, Euler, GrayScott, Heat, LatticeBoltzmann, Life, Maxwell, ShallowWater, Wave};
 
 use super::library::{AnyKernel, Library};
 
@@ -17,6 +17,8 @@ pub static GRAY_SCOTT: &dyn AnyKernel = &GrayScott;
 pub static WAVE: &dyn AnyKernel = &Wave;
 /// Electromagnetic waves.
 pub static MAXWELL: &dyn AnyKernel = &Maxwell;
+/// Elastic waves.
+pub static ELASTIC: &dyn AnyKernel = &Elastic;
 /// Shallow water on a plane or a sphere.
 pub static SHALLOW_WATER: &dyn AnyKernel = &ShallowWater;
 /// Cells that live or die by the number of their neighbours.
@@ -28,4 +30,4 @@ pub static EULER: &dyn AnyKernel = &Euler;
 
 /// The kernels that come with Ringfort.
 pub static SHIPPED: Library =
-    Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL, &LIFE, &LATTICE_BOLTZMANN, &EULER]);
+    Library::new(&[&HEAT, &WAVE, &GRAY_SCOTT, &SHALLOW_WATER, &MAXWELL, &ELASTIC, &LIFE, &LATTICE_BOLTZMANN, &EULER]);
