@@ -58,6 +58,17 @@ fn a_report_tells_of_every_run_and_of_the_same_bits() {
         let torus = run["mode"].as_str().unwrap().starts_with("torus");
         assert_eq!(run["predicted_s"].is_number(), torus, "{run}");
         assert!(run["peak_bytes"].as_u64().unwrap() > 0, "{run}");
+        let bytes = ["halo_bytes", "checkpoint_bytes"].map(|key| run[key].as_f64().unwrap());
+        // The floor writes one at its end.
+        assert!(bytes[0] > 0.0 && bytes[1] >= 8.0 * 61.0 * 67.0 * 71.0, "{run}");
+        assert_eq!(
+            run["recomputed_by_survivors"].is_null(),
+            run["mode"].as_str().unwrap().contains("torus") || run["mode"] == "floor",
+            "{run}"
+        );
+        // More than none only where a worker was so slow that it lost a block and took it again.
+        let (again, all) = (&run["recomputed_by_survivors"], &run["recomputed_steps"]);
+        assert!(again.as_u64() <= all.as_u64(), "{run}");
         // Every attempt but the last was ended by a kill.
         if torus {
             assert_eq!(run["attempts"].as_array().unwrap().len() as u64, 1 + run["kills"].as_u64().unwrap(), "{run}");

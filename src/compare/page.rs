@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::model::Model;
-use super::report::{Carried, Kind, again, assumptions, carry, kinds, words};
+use super::report::{Carried, Kind, Shares, again, assumptions, carry, kinds, shares, words};
 use super::trial::Trial;
 use super::{Mode, Outcome, Request, larger, smaller};
 
@@ -16,9 +16,11 @@ const RIGHT: f64 = 12.0;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:800px;margin:0 auto;padding:12px}
 h1{font-size:1.5em;line-height:1.2}h2{font-size:1.15em;margin-top:1.8em}svg{width:100%;height:auto;max-width:720px;display:block}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.875em}th,td{padding:3px 8px;text-align:right;border-bottom:1px solid #ccc}td{white-space:nowrap}
-@media(max-width:500px){table{font-size:.66em}th,td{padding:2px 3px}}
-th:first-child,td:first-child{text-align:left}code{font-size:.8em;overflow-wrap:anywhere}text{font:12px system-ui,sans-serif;fill:#1a1a1a}";
+table{border-collapse:collapse;font-size:.875em}th,td{padding:3px 8px;text-align:right;border-bottom:1px solid #ccc}td{white-space:nowrap}
+th:first-child,td:first-child{text-align:left}
+@media(max-width:640px){table,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid #777;padding:6px 0}
+td,td:first-child{display:flex;justify-content:space-between;border:0;padding:1px 0;text-align:right}td::before{content:attr(data-name);padding-right:1em}td:first-child{font-weight:bold}}
+code{font-size:.8em;overflow-wrap:anywhere}text{font:12px system-ui,sans-serif;fill:#1a1a1a}";
 
 /// `text` with what means something in HTML spelt out.
 fn plain(text: &str) -> String {
@@ -44,8 +46,12 @@ pub fn page(outcome: &Outcome, request: &Request) -> String {
     push(&mut page, "<p>Circles: torus mode, restarted after each kill. Squares: data-center mode. Each is one run; filled ones were \
         not disturbed. Line: Daly's expected time in torus mode; grey: where nine of ten runs end by the fitted model. Dashes: torus \
         mode without checkpoints.</p>".into());
-    push(&mut page, "<h2>Medians</h2>".into());
+    push(&mut page, format!("<h2>Medians of {} runs each</h2>", request.repeats));
     push(&mut page, medians(&kinds));
+    push(&mut page, "<p>In brackets: the fastest and the slowest. Steps lost were computed again; by survivors: block steps that a \
+        worker which lived computed a second time.</p>".into());
+    push(&mut page, "<h2>Where undisturbed runs spend their time</h2>".into());
+    push(&mut page, spent(&shares(&outcome.trials)));
     push(&mut page, "<h2>Each run in time</h2>".into());
     push(&mut page, strips(&outcome.trials));
     push(&mut page, "<p>Grey: processes run. Hatched: steps that were lost and done again. Gaps: nothing runs, the repair. Lines with a \
@@ -84,12 +90,16 @@ fn push(page: &mut String, part: String) {
 }
 
 fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let cells = |tag: &str, cells: &[String]| {
-        cells.iter().fold(String::new(), |line, cell| line + &format!("<{tag}>{}</{tag}>", plain(cell)))
+    let names = head.iter().fold(String::new(), |line, name| line + &format!("<th>{}</th>", plain(name)));
+    // Each cell knows its column: on a narrow screen a row becomes a list of names and values.
+    let cells = |row: &[String]| {
+        let named = row.iter().zip(head);
+        named.fold(String::new(), |line, (cell, name)| {
+            line + &format!("<td data-name=\"{}\">{}</td>", plain(name), plain(cell))
+        })
     };
-    let head: Vec<String> = head.iter().map(|&word| word.to_owned()).collect();
-    let rows = rows.iter().fold(String::new(), |all, row| all + &format!("<tr>{}</tr>\n", cells("td", row)));
-    format!("<div class=\"wide\"><table><tr>{}</tr>\n{rows}</table></div>", cells("th", &head))
+    let rows = rows.iter().fold(String::new(), |all, row| all + &format!("<tr>{}</tr>\n", cells(row)));
+    format!("<table><thead><tr>{names}</tr></thead><tbody>\n{rows}</tbody></table>")
 }
 
 fn every(mtbf_s: Option<f64>) -> String {
@@ -101,17 +111,36 @@ fn medians(kinds: &[Kind]) -> String {
         vec![
             kind.mode.name().to_owned(),
             every(kind.mtbf_s),
-            kind.count.to_string(),
-            format!("{:.2}", kind.seconds),
-            format!("{:.2} to {:.2}", kind.range_s.0, kind.range_s.1),
+            format!("{:.2} ({:.2} to {:.2})", kind.seconds, kind.range_s.0, kind.range_s.1),
             format!("{:.1}", kind.kills),
             format!("{:.0}", kind.lost_steps),
+            kind.by_survivors.map_or_else(|| "-".into(), |steps| format!("{steps:.0}")),
             kind.recovered_s.map_or_else(|| "-".into(), |seconds| format!("{seconds:.2}")),
             format!("{:.0}", kind.peak_bytes / 1e6),
         ]
     };
-    let head = ["mode", "killed every", "runs", "seconds", "range", "kills", "steps lost", "recovery, s", "memory, MB"];
+    let head = ["mode", "killed every", "seconds", "kills", "steps lost", "by survivors", "recovery, s", "memory, MB"];
     table(&head, &kinds.iter().map(row).collect::<Vec<_>>())
+}
+
+fn spent(shares: &[Shares]) -> String {
+    let percent = |part: f64| format!("{:.1} %", part * 100.0);
+    let row = |one: &Shares| {
+        vec![
+            one.mode.name().to_owned(),
+            percent(one.compute),
+            one.halo_wait.map_or_else(|| "-".into(), percent),
+            one.blocking.map_or_else(|| "-".into(), percent),
+            format!("{:.3}", one.halo_bytes / 1e9),
+            format!("{:.3}", one.checkpoint_bytes / 1e9),
+        ]
+    };
+    let head = ["mode", "computing", "waiting for halos", "held up by checkpoints", "halos, GB", "checkpoints, GB"];
+    format!(
+        "{}<p>The rest is starts, ends, and in data-center mode the handling of shells. There a thread that lacks a shell turns to \
+         another block, and snapshots are stored beside the steps, so that nothing is waited for that could be told apart.</p>",
+        table(&head, &shares.iter().map(row).collect::<Vec<_>>())
+    )
 }
 
 fn predictions(outcome: &Outcome) -> String {

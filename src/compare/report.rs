@@ -28,6 +28,8 @@ pub struct Kind {
     pub kills: f64,
     /// Steps computed again.
     pub lost_steps: f64,
+    /// Block steps that those who lived computed again; none in torus mode, where nobody lives on.
+    pub by_survivors: Option<f64>,
     /// Seconds from a kill until the dead are replaced.
     pub recovered_s: Option<f64>,
     /// Bytes of memory.
@@ -62,11 +64,61 @@ pub fn kinds(trials: &[Trial]) -> Vec<Kind> {
             range_s: (seconds().fold(f64::INFINITY, smaller), seconds().fold(0.0, larger)),
             kills: over(&|trial| trial.kills.iter().filter(|kill| kill.hit).count() as f64),
             lost_steps: over(&|trial| trial.lost_steps),
+            by_survivors: median(of.iter().filter_map(|trial| trial.record["recomputed_by_survivors"].as_f64())),
             recovered_s: median(of.iter().flat_map(|trial| &trial.kills).filter_map(|kill| kill.recovered_s)),
             peak_bytes: over(&|trial| trial.peak_bytes as f64),
         }
     };
     all.iter().map(kind).collect()
+}
+
+/// Where the time of an undisturbed kind of run went, and what it moved: medians.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// How the job was run.
+    pub mode: Mode,
+    /// Part of the cores' time in which cells were computed.
+    pub compute: f64,
+    /// Part of the time in which ranks waited for halos; not told in data-center mode, where threads turn to another block.
+    pub halo_wait: Option<f64>,
+    /// Part of the time for which checkpoints held the steps up; none in data-center mode, where they are stored beside them.
+    pub blocking: Option<f64>,
+    /// Bytes of halos that processes had from each other.
+    pub halo_bytes: f64,
+    /// Bytes of checkpoints.
+    pub checkpoint_bytes: f64,
+}
+
+/// Shares of the kinds of run that nobody killed; of others `run.json` tells of the last start only.
+#[must_use]
+pub fn shares(trials: &[Trial]) -> Vec<Shares> {
+    let of = |mode| {
+        let of: Vec<&Trial> = trials.iter().filter(|trial| trial.mode == mode).collect();
+        let over = |value: &dyn Fn(&Trial) -> f64| median(of.iter().map(|trial| value(trial)));
+        let number = |trial: &Trial, key: &str| trial.record[key].as_f64().unwrap_or(0.0);
+        let share = |key: &str| over(&|trial| number(trial, key) / trial.seconds);
+        Some(Shares {
+            mode,
+            // In data-center mode each thread counts its own seconds, in torus mode all threads of a rank compute together.
+            compute: over(&|trial| {
+                let threads = if mode.datacenter() { larger(number(trial, "threads"), 1.0) } else { 1.0 };
+                number(trial, "compute_seconds") / threads / trial.seconds
+            })?,
+            halo_wait: share("halo_wait_seconds").filter(|_| !mode.datacenter()),
+            blocking: share("checkpoint_blocking_seconds").filter(|_| !mode.datacenter()),
+            halo_bytes: over(&|trial| number(trial, "halo_bytes"))?,
+            checkpoint_bytes: over(&|trial| checkpoint_bytes(trial))?,
+        })
+    };
+    [Mode::Floor, Mode::Torus, Mode::Datacenter].into_iter().filter_map(of).collect()
+}
+
+/// Bytes of the checkpoints that a trial wrote.
+fn checkpoint_bytes(trial: &Trial) -> f64 {
+    if let Some(bytes) = trial.record["snapshot_bytes"].as_f64() {
+        return bytes;
+    }
+    trial.attempts.iter().flat_map(|attempt| &attempt.saved).map(|saved| saved.bytes as f64).sum()
 }
 
 /// What both modes take on a machine of another size, as multiples of the time of the steps alone in torus mode.
@@ -160,7 +212,6 @@ pub fn json(outcome: &Outcome, request: &Request) -> Value {
 
 fn run(trial: &Trial) -> Value {
     let hits = trial.kills.iter().filter(|kill| kill.hit).count();
-    let checkpoint_bytes: u64 = trial.attempts.iter().flat_map(|attempt| &attempt.saved).map(|saved| saved.bytes).sum();
     let record = |key: &str| trial.record[key].clone();
     json!({
         "mode": trial.mode.name(),
@@ -178,11 +229,13 @@ fn run(trial: &Trial) -> Value {
             "checkpoints": attempt.saved.iter().map(|saved| json!({ "step": saved.step, "at_s": saved.at_s })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "peak_bytes": trial.peak_bytes,
-        "checkpoint_bytes": checkpoint_bytes,
+        "checkpoint_bytes": checkpoint_bytes(trial),
+        "halo_bytes": record("halo_bytes"),
         "checkpoint_blocking_seconds": record("checkpoint_blocking_seconds"),
         "halo_wait_seconds": record("halo_wait_seconds"),
         "compute_seconds": record("compute_seconds"),
         "recomputed_steps": record("recomputed_steps"),
+        "recomputed_by_survivors": record("recomputed_by_survivors"),
         "lost": record("lost"),
         "stolen": record("stolen"),
         "retried": record("retried"),

@@ -19,7 +19,9 @@ use super::blobs::Blobs;
 use super::compute::{Computed, Task, Threads};
 use super::ledger::Ledger;
 use super::part::Whole;
-use super::protocol::{Action, BlobOp, Body, Ending, Event, Message, Moment, Note, Shell, Why, Worker, WorkerId};
+use super::protocol::{
+    Action, BlobOp, Block, Body, Ending, Event, Message, Moment, Note, Shell, Why, Worker, WorkerId,
+};
 use super::records::{Card, Keys, Over, Records};
 use super::spec::Run;
 use super::tally::{Tally, TallyFile, Times};
@@ -60,8 +62,8 @@ pub(super) enum Happened {
     View(u64, Box<Records>),
     /// A task is done.
     Computed(Computed),
-    /// A chunk was stored after so many seconds.
-    Committed(Event, f64),
+    /// A chunk of so many bytes was stored after so many seconds.
+    Committed(Event, usize, f64),
 }
 
 /// Who may end a worker.
@@ -101,6 +103,8 @@ struct Node {
     file: TallyFile,
     times: [Times; 3],
     asked: BTreeMap<Shell, Instant>,
+    /// The furthest step to which it ever computed each block.
+    reached: BTreeMap<Block, u64>,
     ending: Option<Result<Exit, Failure>>,
 }
 
@@ -188,6 +192,7 @@ impl Node {
             file,
             times: Default::default(),
             asked: BTreeMap::new(),
+            reached: BTreeMap::new(),
             ending: None,
         };
         node.count();
@@ -195,10 +200,13 @@ impl Node {
     }
 
     fn heard(&mut self, from: WorkerId, message: Message) -> Option<Event> {
-        if let Body::Give(shell, _) = &message.body
-            && let Some(since) = self.asked.remove(shell)
-        {
-            self.times[FETCH].add(clock::now().duration_since(since).as_secs_f64());
+        if let Body::Give(shell, value) = &message.body {
+            if from != self.me {
+                self.tally.shell_bytes += value.bytes().len() as u64;
+            }
+            if let Some(since) = self.asked.remove(shell) {
+                self.times[FETCH].add(clock::now().duration_since(since).as_secs_f64());
+            }
         }
         Some(Event::Message(from, message))
     }
@@ -207,8 +215,9 @@ impl Node {
     fn take(&mut self, happened: Happened) -> Option<Event> {
         match happened {
             Happened::Event(event) => Some(event),
-            Happened::Committed(event, seconds) => {
+            Happened::Committed(event, bytes, seconds) => {
                 self.tally.snapshots += 1;
+                self.tally.snapshot_bytes += bytes as u64;
                 self.times[COMMIT].add(seconds);
                 Some(event)
             }
@@ -227,8 +236,11 @@ impl Node {
                 Some(Event::Ledger(super::protocol::LedgerReply::View(number, records.protocol)))
             }
             Happened::Computed(Computed::Advanced { event, observed, seconds }) => {
-                if let Event::Advanced { from, to, .. } = &event {
+                if let Event::Advanced { block, from, to, .. } = &event {
+                    let reached = self.reached.entry(*block).or_default();
                     self.tally.steps += to - from;
+                    self.tally.again += (*to).min(*reached).saturating_sub(*from);
+                    *reached = (*to).max(*reached);
                 }
                 self.tally.compute_seconds += seconds;
                 self.times[COMPUTE].add(seconds);

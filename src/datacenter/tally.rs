@@ -27,6 +27,10 @@ pub struct Tally {
     pub ended: Option<String>,
     /// Block steps computed.
     pub steps: u64,
+    /// Those of them that it had computed before.
+    pub again: u64,
+    /// Bytes of shells that it had from other workers.
+    pub shell_bytes: u64,
     /// Steps of each block that it computes: how far each is.
     pub blocks: BTreeMap<usize, u64>,
     /// Blocks taken from the living.
@@ -35,6 +39,8 @@ pub struct Tally {
     pub retried: u64,
     /// Chunks stored.
     pub snapshots: u64,
+    /// Bytes of these.
+    pub snapshot_bytes: u64,
     /// Messages sent.
     pub requests: u64,
     /// Values handed over by pointer, through shared memory, over HTTP.

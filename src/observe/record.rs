@@ -84,12 +84,18 @@ pub struct Survived {
     pub lost: u64,
     /// Block steps that were computed more than once.
     pub recomputed_steps: u64,
+    /// Those of them that a worker had computed before itself: none, unless it lost a block and took it again.
+    #[serde(default)]
+    pub recomputed_by_survivors: u64,
     /// Blocks taken from workers that lived.
     pub stolen: u64,
     /// Requests sent again.
     pub retried: u64,
     /// Chunks stored.
     pub snapshots: u64,
+    /// Bytes of these.
+    #[serde(default)]
+    pub snapshot_bytes: u64,
 }
 
 /// How a start went.
@@ -105,6 +111,9 @@ pub struct End {
     pub compute_seconds: f64,
     /// Seconds in waiting for halos, mean over ranks.
     pub halo_wait_seconds: f64,
+    /// Bytes of halos that ranks sent each other, or of shells that workers had from each other.
+    #[serde(default)]
+    pub halo_bytes: u64,
     /// Seconds that checkpoints held up the steps, of the rank held up longest.
     pub checkpoint_blocking_seconds: f64,
     /// Seconds in sums, of rank 0.

@@ -252,6 +252,7 @@ impl Report {
             updates_per_second: updates,
             compute_seconds: mean(|spent| spent.compute),
             halo_wait_seconds: mean(|spent| spent.halo),
+            halo_bytes: spents.iter().map(|spent| spent.halo_bytes).sum(),
             checkpoint_blocking_seconds: blocked,
             sums_seconds: spents.first().map_or(0.0, |first| first.sums),
         });
@@ -292,13 +293,15 @@ pub(super) fn gather_spent<P: Peers + ?Sized>(peers: &mut P, own: &Spent) -> Res
     for (value, to) in [own.compute, own.halo, own.checkpoint].iter().zip(bytes.chunks_exact_mut(f64::BYTES)) {
         value.write_le(to);
     }
+    bytes.extend(own.halo_bytes.to_le_bytes());
     let own = *own;
     Ok(gather(peers, bytes)?.map(|all| {
         all.iter()
             .map(|bytes| {
                 let mut values = bytes.chunks_exact(f64::BYTES).map(f64::read_le);
                 let mut next = || values.next().unwrap_or(0.0);
-                Spent { compute: next(), halo: next(), checkpoint: next(), ..own }
+                let halo_bytes = bytes.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                Spent { compute: next(), halo: next(), checkpoint: next(), halo_bytes, ..own }
             })
             .collect()
     }))

@@ -227,13 +227,15 @@ fn saving<T: Precise>(
     started.map(|background| Saving::InBackground(Box::new(background))).map_err(refused)
 }
 
-/// Seconds by what they were spent on, on this rank.
+/// Seconds by what they were spent on, on this rank, and what was done in them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     /// Computing.
     pub compute: f64,
     /// Waiting for halos.
     pub halo: f64,
+    /// Bytes of halos sent to other ranks.
+    pub halo_bytes: u64,
     /// In checkpoints.
     pub checkpoint: f64,
     /// Number of checkpoints.
@@ -319,6 +321,7 @@ impl<T: Precise> Running<'_, T> {
         let waited = self.session.advance(peers, round.start..round.end)?;
         self.step = round.end;
         self.spent.halo += waited;
+        self.spent.halo_bytes += self.session.exchange_bytes();
         self.spent.compute += clock::now().duration_since(began).as_secs_f64() - waited;
         if self.happens(Phase::Compute, self.step) {
             self.session.spoil();

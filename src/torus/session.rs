@@ -159,6 +159,12 @@ impl<T: Precise> Session<T> {
         self.halo.start(peers, self.engine.packer(), &self.fields);
     }
 
+    /// Bytes that this rank sends to others in one exchange.
+    #[must_use]
+    pub fn exchange_bytes(&self) -> u64 {
+        self.halo.bytes(T::BYTES) as u64
+    }
+
     /// Takes steps `steps`, counted from the job's start, while the halo that was started arrives; returns the seconds spent waiting for it.
     ///
     /// # Errors

@@ -156,7 +156,7 @@ impl Stores {
                 let event = Event::Blob(BlobReply::Stored(blob));
                 let seconds = clock::now().duration_since(began).as_secs_f64();
                 Some(match blob {
-                    Blob::Chunk { .. } => Happened::Committed(event, seconds),
+                    Blob::Chunk { .. } => Happened::Committed(event, value.bytes().len(), seconds),
                     _ => Happened::Event(event),
                 })
             }),

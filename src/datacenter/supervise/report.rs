@@ -176,9 +176,11 @@ impl Report {
         let survived = Survived {
             lost: self.lost,
             recomputed_steps: computed.saturating_sub(needed),
+            recomputed_by_survivors: sum(|tally| tally.again),
             stolen: sum(|tally| tally.stolen),
             retried: sum(|tally| tally.retried),
             snapshots: sum(|tally| tally.snapshots),
+            snapshot_bytes: sum(|tally| tally.snapshot_bytes),
         };
         let updates = as_f64(step.saturating_sub(from)) * self.cells / seconds;
         let workers = as_f64(tallies.len().max(1) as u64);
@@ -188,6 +190,7 @@ impl Report {
             updates_per_second: updates,
             compute_seconds: tallies.values().map(|tally| tally.compute_seconds).sum::<f64>() / workers,
             halo_wait_seconds: 0.0,
+            halo_bytes: sum(|tally| tally.shell_bytes),
             checkpoint_blocking_seconds: 0.0,
             sums_seconds: 0.0,
         });
@@ -201,13 +204,14 @@ impl Report {
             .fold([0; 3], |sum: [u64; 3], tally| std::array::from_fn(|way| sum[way] + tally.values[way]));
         say(&format!(
             "steps           {}\nwall time       {seconds:.2} s\nspeed           {:.3e} cell updates per second\n\
-             workers lost    {}\nrecomputed      {} block steps of {computed}\nstolen          {} blocks\n\
+             workers lost    {}\nrecomputed      {} block steps of {computed}, {} by who had computed them before\nstolen          {} blocks\n\
              asked again     {} times\nsnapshots       {} chunks\nimages          {}\nshells          {} by pointer, {} \
              through shared memory, {} over HTTP",
             step.saturating_sub(from),
             updates,
             survived.lost,
             survived.recomputed_steps,
+            survived.recomputed_by_survivors,
             survived.stolen,
             survived.retried,
             survived.snapshots,
