@@ -40,13 +40,19 @@ struct Page {
 fn pages() -> Vec<Page> {
     let names = [
         "README.md",
+        "docs/first-job.md",
+        "docs/outputs.md",
+        "docs/restart.md",
+        "docs/data-center.md",
         "docs/batch.md",
         "docs/ensemble.md",
+        "docs/limits.md",
         "docs/same-bits.md",
         "docs/first-kernel.md",
         "docs/format.md",
         "docs/placement.md",
         "docs/two-worlds.md",
+        "docs/kernels/elastic.md",
         "docs/kernels/euler.md",
         "docs/kernels/lattice-boltzmann.md",
         "docs/kernels/life.md",
@@ -121,7 +127,7 @@ fn pieces_of_files_are_accepted() {
                 run(folder.path(), &format!("ringfort plan job.toml --machine {said} --ranks 24"));
             } else {
                 let (program, base) = match () {
-                    () if piece.contains_key("grid") => ("ringfort", Table::new()),
+                    () if piece.contains_key("grid") && piece.contains_key("kernel") => ("ringfort", Table::new()),
                     () if is("kernel", "name", "burgers") => ("burgers", read("src/cli/new/job.toml")),
                     () if is("source", "field", "pressure") => ("ringfort", read("examples/sound.toml")),
                     () => ("ringfort", read("examples/plate.toml")),

@@ -4,37 +4,59 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use ringfort_kernels::{Allowed, Declaration, Field, Parameter, ParameterKind, Role};
+use serde_json::{Value, json};
 
+use super::checkpoint::print_json;
 use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::job::Catalog;
 
 /// List the kernels, or show one with its equation, parameters and fields.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ringfort kernels\n  ringfort kernels heat --axes 3")]
+#[command(after_help = "Examples:\n  ringfort kernels\n  ringfort kernels heat --axes 3\n  ringfort kernels --json")]
 pub struct Args {
     /// Kernel to show; without it all are listed.
     name: Option<String>,
     /// Show its fields on a grid of so many axes [default: the most that it runs on].
     #[arg(long, value_name = "N")]
     axes: Option<usize>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
-/// Lists the kernels or shows one.
+/// Lists the kernels or shows one. With `--json`: `name`, `title`, `equation`, `scheme`, `bound`, `source`, `axes` (fewest and
+/// most), `shown_for`, `degrees` (true: takes them), `default_dt`; `parameters` (`name`, `unit`, `about`, `values` in words; keys of
+/// a table as `table.key`) and `fields` (the same, and `role`); without a name a list of these.
 ///
 /// # Errors
 ///
 /// A usage error if there is no such kernel, or it does not run on so many axes.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let catalog: &dyn Catalog = library();
-    let Some(name) = &args.name else { return print(&list(catalog)) };
+    let Some(name) = &args.name else {
+        if !args.json {
+            return print(&list(catalog));
+        }
+        let all = catalog.names().into_iter().filter_map(|name| {
+            let (_, most) = catalog.declare(name, 1)?.axes;
+            Some(as_json(&catalog.declare(name, most)?, most))
+        });
+        print_json(&Value::Array(all.collect()));
+        return Ok(Exit::Done);
+    };
     let unknown = || Failure::usage(format!("no kernel is called `{name}`; known are {}", catalog.names().join(", ")));
     let (fewest, most) = catalog.declare(name, 1).ok_or_else(unknown)?.axes;
     let axes = args.axes.unwrap_or(most);
     if !(fewest..=most).contains(&axes) {
         return Err(Failure::usage(format!("{name} runs on {fewest} to {most} axes, not {axes}; change --axes")));
     }
-    print(&show(&catalog.declare(name, axes).ok_or_else(unknown)?, axes))
+    let declaration = catalog.declare(name, axes).ok_or_else(unknown)?;
+    if args.json {
+        print_json(&as_json(&declaration, axes));
+        return Ok(Exit::Done);
+    }
+    print(&show(&declaration, axes))
 }
 
 /// Writes `text` to standard output; a reader that has gone is no error.
@@ -56,6 +78,29 @@ fn list(catalog: &dyn Catalog) -> String {
         let _ = writeln!(text, "{name:width$}  {title}");
     }
     text
+}
+
+/// What `declaration` says, on a grid of `axes` axes.
+fn as_json(declaration: &Declaration, axes: usize) -> Value {
+    let Declaration { name, title, equation, scheme, bound, source, axes: (fewest, most), .. } = declaration;
+    let parameters = declaration.parameters.iter().flat_map(with_entries);
+    let parameters = parameters.map(
+        |[name, unit, values, about]| json!({ "name": name, "unit": bare(&unit), "values": values, "about": about }),
+    );
+    let fields = declaration.fields.iter().filter(|of| shown(of)).map(field).map(|[name, unit, kind, about]| {
+        let (role, values) = kind.split_once(", ").unwrap_or((&kind, ""));
+        json!({ "name": name, "unit": bare(&unit), "role": role, "values": values, "about": about })
+    });
+    json!({
+        "name": name, "title": title, "equation": equation, "scheme": scheme, "bound": bound, "source": source,
+        "axes": [fewest, most], "shown_for": axes, "degrees": declaration.degrees, "default_dt": declaration.default_dt,
+        "parameters": parameters.collect::<Vec<_>>(), "fields": fields.collect::<Vec<_>>(),
+    })
+}
+
+/// A unit without its brackets.
+fn bare(unit: &str) -> &str {
+    unit.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// All that `declaration` says, on a grid of `axes` axes.
@@ -179,6 +224,15 @@ mod tests {
                     assert!(text.contains(field.about), "{text}");
                 }
                 assert!(text.contains(declaration.equation) && text.contains(declaration.bound), "{text}");
+                let json = as_json(&declaration, axes);
+                let fields = json["fields"].as_array().unwrap();
+                assert_eq!(fields.len(), declaration.fields.iter().filter(|field| shown(field)).count());
+                for field in fields {
+                    let (name, role) = (field["name"].as_str().unwrap(), field["role"].as_str().unwrap());
+                    let of = &declaration.fields[declaration.slot(name).unwrap()];
+                    assert_eq!(field["unit"], of.unit, "{json}");
+                    assert!(["component", "coefficient", "start", "derived"].contains(&role), "{json}");
+                }
             }
         }
     }
