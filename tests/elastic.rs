@@ -14,7 +14,7 @@ use std::f64::consts::PI;
 use std::path::Path;
 
 use common::jobs::LIBRARY;
-use common::numbers::{Vector, dot, every_step, history_of, index, most};
+use common::numbers::{Vector, dot, every_step, history_of, index, most, phase_formula, wave_numbers};
 use ringfort::advance::library::{ELASTIC, Precise};
 use ringfort::job::Job;
 
@@ -116,11 +116,7 @@ fn plane_waves_have_the_frequency_of_the_scheme() {
     let mut worst = 0.0;
     for (points, spacing, modes) in cases {
         let axes = points.len();
-        let (mut k, mut h) = ([0.0; 3], [1.0; 3]);
-        for d in 0..axes {
-            h[d] = spacing[axes - 1 - d];
-            k[d] = 2.0 * PI * modes[d] / (points[axes - 1 - d] as f64 * h[d]);
-        }
+        let (h, k) = wave_numbers(points, spacing, modes, 2.0 * PI);
         for (order, pressure, varying) in [2, 4]
             .into_iter()
             .flat_map(|order| [(order, true, false), (order, false, true), (order, true, true), (order, false, false)])
@@ -128,8 +124,7 @@ fn plane_waves_have_the_frequency_of_the_scheme() {
             let dt = 0.1;
             let wave = mode(k, h, order, pressure, dt, axes);
             let mut fields = matter(MATTER, varying);
-            let names = ["x", "y", "z"];
-            let phase = (0..axes).map(|d| format!("({:?})*{}", k[d], names[d])).collect::<Vec<_>>().join(" + ");
+            let phase = phase_formula(k, axes);
             for name in components(axes) {
                 let early = if name.starts_with('v') { 0.5 * wave.omega * dt } else { 0.0 };
                 let amplitude = wave.amplitude(name);
@@ -167,12 +162,8 @@ fn waves_stand_between_walls() {
         [(&[17, 20][..], &[0.9, 0.8][..], [2.0, 3.0, 0.0]), (&[9, 10, 13], &[0.7, 0.9, 1.1], [2.0, 1.0, 3.0])]
     {
         let axes = points.len();
-        let (mut k, mut h) = ([0.0; 3], [1.0; 3]);
-        for d in 0..axes {
-            h[d] = spacing[axes - 1 - d];
-            // Walls lie half a cell outside.
-            k[d] = PI * modes[d] / (points[axes - 1 - d] as f64 * h[d]);
-        }
+        // Walls lie half a cell outside.
+        let (h, k) = wave_numbers(points, spacing, modes, PI);
         for (order, pressure) in [(2, true), (2, false), (4, true), (4, false)] {
             let dt = 0.1;
             let wave = mode(k, h, order, pressure, dt, axes);

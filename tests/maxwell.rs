@@ -14,7 +14,7 @@ use std::f64::consts::PI;
 use std::path::Path;
 
 use common::jobs::LIBRARY;
-use common::numbers::{Vector, dot, every_step, history_of, index, most};
+use common::numbers::{Vector, dot, every_step, history_of, index, most, phase_formula, wave_numbers};
 use ringfort::advance::library::{MAXWELL, Precise};
 use ringfort::job::Job;
 
@@ -89,11 +89,7 @@ fn plane_waves_have_the_frequency_of_the_scheme() {
     let mut worst = 0.0;
     for (points, spacing, modes) in cases {
         let axes = points.len();
-        let (mut k, mut h) = ([0.0; 3], [1.0; 3]);
-        for d in 0..axes {
-            h[d] = spacing[axes - 1 - d];
-            k[d] = 2.0 * PI * modes[d] / (points[axes - 1 - d] as f64 * h[d]);
-        }
+        let (h, k) = wave_numbers(points, spacing, modes, 2.0 * PI);
         for (eps, mu, light) in [(1.0, 1.0, 1.0), (2.25, 1.5, 3.0)] {
             let dt = 0.2 / light;
             let wave = mode(k, h, (eps, mu, light), dt, axes);
@@ -103,8 +99,7 @@ fn plane_waves_have_the_frequency_of_the_scheme() {
                 };
                 let mut fields =
                     format!("permittivity = {}\npermeability = {}\n", number(given[0], eps), number(given[1], mu));
-                let names = ["x", "y", "z"];
-                let phase = (0..axes).map(|d| format!("({:?})*{}", k[d], names[d])).collect::<Vec<_>>().join(" + ");
+                let phase = phase_formula(k, axes);
                 for name in components(axes) {
                     let early = if name.starts_with('h') { 0.5 * wave.omega * dt } else { 0.0 };
                     let amplitude = wave.amplitude(name);
@@ -134,11 +129,8 @@ fn plane_waves_have_the_frequency_of_the_scheme() {
 /// A standing wave in a box of perfect conductors with `modes` half waves along x, y, z, after 100 steps: all components.
 fn cavity(points: &[usize], spacing: &[f64], modes: [f64; 3]) -> f64 {
     let axes = points.len();
-    let (mut k, mut h) = ([0.0; 3], [1.0; 3]);
-    for d in 0..axes {
-        h[d] = spacing[axes - 1 - d];
-        k[d] = PI * modes[d] / ((points[axes - 1 - d] - 1) as f64 * h[d]);
-    }
+    let cells: Vec<usize> = points.iter().map(|count| count - 1).collect();
+    let (h, k) = wave_numbers(&cells, spacing, modes, PI);
     let dt = 0.2;
     let wave = mode(k, h, (1.0, 1.0, 1.0), dt, axes);
     // Along its own axis a component of E is a cosine, along others a sine; of H the other way round.

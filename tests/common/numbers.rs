@@ -25,6 +25,21 @@ pub fn index(points: &[usize], mut at: usize) -> [usize; 3] {
     index
 }
 
+/// Spacing and wave numbers along x, y and z of a wave that makes `modes` times `turn` on so many `cells` (slowest axis first).
+pub fn wave_numbers(cells: &[usize], spacing: &[f64], modes: Vector, turn: f64) -> (Vector, Vector) {
+    let (mut h, mut k) = ([1.0; 3], [0.0; 3]);
+    for d in 0..cells.len() {
+        h[d] = spacing[cells.len() - 1 - d];
+        k[d] = turn * modes[d] / (cells[cells.len() - 1 - d] as f64 * h[d]);
+    }
+    (h, k)
+}
+
+/// The formula of `k x` on so many axes.
+pub fn phase_formula(k: Vector, axes: usize) -> String {
+    (0..axes).map(|d| format!("({:?})*{}", k[d], ["x", "y", "z"][d])).collect::<Vec<_>>().join(" + ")
+}
+
 /// Field `name` of the whole grid at the start and after each exchange of two steps, on two parts along the slowest axis.
 pub fn history_of(text: &str, name: &str) -> Vec<Vec<f64>> {
     history_each(text, name, 2)
