@@ -15,7 +15,7 @@ const LEFT: f64 = 46.0;
 const RIGHT: f64 = 12.0;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:800px;margin:0 auto;padding:12px}
-h1{font-size:1.5em;line-height:1.2}h2{font-size:1.15em;margin-top:1.8em}svg{width:100%;height:auto;max-width:720px;display:block}
+h1{font-size:1.5em;line-height:1.2;overflow-wrap:anywhere}h2{font-size:1.15em;margin-top:1.8em}svg{width:100%;height:auto;max-width:720px;display:block}
 table{border-collapse:collapse;font-size:.875em}th,td{padding:3px 8px;text-align:right;border-bottom:1px solid #ccc}td{white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 @media(max-width:640px){table,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid #777;padding:6px 0}
@@ -31,7 +31,7 @@ fn plain(text: &str) -> String {
 #[must_use]
 pub fn page(outcome: &Outcome, request: &Request) -> String {
     let kinds = kinds(&outcome.trials);
-    let job = plain(&request.job.display().to_string());
+    let job = plain(&request.job.file_name().unwrap_or_default().to_string_lossy());
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Ringfort: {job} under failures</title><style>{STYLE}</style></head><body>\n\
@@ -46,10 +46,10 @@ pub fn page(outcome: &Outcome, request: &Request) -> String {
     push(&mut page, "<p>Circles: torus mode, restarted after each kill. Squares: data-center mode. Each is one run; filled ones were \
         not disturbed. Line: Daly's expected time in torus mode; grey: where nine of ten runs end by the fitted model. Dashes: torus \
         mode without checkpoints.</p>".into());
-    push(&mut page, format!("<h2>Medians of {} runs each</h2>", request.repeats));
+    push(&mut page, format!("<h2>Medians, runs of each kind: {}</h2>", request.repeats));
     push(&mut page, medians(&kinds));
     push(&mut page, "<p>In brackets: the fastest and the slowest. Steps lost were computed again; by survivors: block steps that a \
-        worker which lived computed a second time.</p>".into());
+        worker computed again of a block that it had never lost.</p>".into());
     push(&mut page, "<h2>Where undisturbed runs spend their time</h2>".into());
     push(&mut page, spent(&shares(&outcome.trials)));
     push(&mut page, "<h2>Each run in time</h2>".into());

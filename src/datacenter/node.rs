@@ -103,7 +103,7 @@ struct Node {
     file: TallyFile,
     times: [Times; 3],
     asked: BTreeMap<Shell, Instant>,
-    /// The furthest step to which it ever computed each block.
+    /// The furthest step to which it computed each block since it owns it.
     reached: BTreeMap<Block, u64>,
     ending: Option<Result<Exit, Failure>>,
 }
@@ -356,6 +356,8 @@ impl Node {
         match note {
             Note::Retried => self.tally.retried += 1,
             Note::Claims(_, _, Why::Stolen(_)) => self.tally.stolen += 1,
+            // What is computed anew from here on was lost with the owner before.
+            Note::Owns(block, _) => drop(self.reached.remove(block)),
             _ => {}
         }
         let Some((event, fields)) = told(note) else { return };

@@ -27,7 +27,7 @@ pub struct Tally {
     pub ended: Option<String>,
     /// Block steps computed.
     pub steps: u64,
-    /// Those of them that it had computed before.
+    /// Those of them that it had computed before, of blocks that it has owned ever since.
     pub again: u64,
     /// Bytes of shells that it had from other workers.
     pub shell_bytes: u64,

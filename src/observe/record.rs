@@ -84,7 +84,7 @@ pub struct Survived {
     pub lost: u64,
     /// Block steps that were computed more than once.
     pub recomputed_steps: u64,
-    /// Those of them that a worker had computed before itself: none, unless it lost a block and took it again.
+    /// Those of them that a worker had computed before itself, of a block that it has owned ever since: none.
     #[serde(default)]
     pub recomputed_by_survivors: u64,
     /// Blocks taken from workers that lived.

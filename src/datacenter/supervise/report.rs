@@ -204,7 +204,7 @@ impl Report {
             .fold([0; 3], |sum: [u64; 3], tally| std::array::from_fn(|way| sum[way] + tally.values[way]));
         say(&format!(
             "steps           {}\nwall time       {seconds:.2} s\nspeed           {:.3e} cell updates per second\n\
-             workers lost    {}\nrecomputed      {} block steps of {computed}, {} by who had computed them before\nstolen          {} blocks\n\
+             workers lost    {}\nrecomputed      {} block steps of {computed}, {} of them of blocks that were never lost\nstolen          {} blocks\n\
              asked again     {} times\nsnapshots       {} chunks\nimages          {}\nshells          {} by pointer, {} \
              through shared memory, {} over HTTP",
             step.saturating_sub(from),
