@@ -6,6 +6,8 @@
 #![allow(clippy::cast_possible_truncation, reason = "the worlds are small")]
 #![allow(clippy::unwrap_used, reason = "a failure ends the test")]
 
+#[path = "datacenter_sim/alone.rs"]
+mod alone;
 #[path = "datacenter_sim/blob_checks.rs"]
 mod blob_checks;
 #[path = "datacenter_sim/bugs.rs"]

@@ -64,6 +64,9 @@ pub struct Spec {
     pub lead: u64,
     /// Milliseconds without a sign of life after which a worker's blocks are taken over.
     pub lease_ms: u64,
+    /// The run is meant for one worker.
+    #[serde(default)]
+    pub alone: bool,
     /// The ledger.
     pub ledger: String,
     /// The blobs.
@@ -152,6 +155,7 @@ impl Spec {
             lead: generation.saturating_add((generation / 2).max(generation.min(AHEAD * round as u64))),
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.5 s to 24 h")]
             lease_ms: (job.datacenter.lease_s * 1000.0) as u64,
+            alone: wishes.workers == 1,
             ledger: wishes
                 .ledger
                 .clone()
@@ -253,6 +257,7 @@ impl Run {
             },
             for_good: self.whole.job.checkpoint.keep_every,
             threads,
+            alone: self.spec.alone,
             parked: blocks.saturating_mul(3_usize.pow(4)).min(1 << 16),
             lease_ms,
             poll_ms: (lease_ms / 20).clamp(50, 500),

@@ -40,6 +40,7 @@ fn planted_mistakes_are_caught() {
         handover_without_snapshots,
         poison_not_counted,
         snapshots_go_once_listed,
+        alone_among_others,
     ];
     let mut missed = Vec::new();
     for (name, bugs) in all {

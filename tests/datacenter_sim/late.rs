@@ -18,6 +18,7 @@ fn ends_well(bugs: Bugs, seed: u64) -> bool {
         steps: 24,
         lead: 24,
         threads: 1,
+        alone: false,
         poll_ms: 150,
         quick: false,
     };

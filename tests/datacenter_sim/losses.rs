@@ -50,6 +50,7 @@ fn every_subset(parts: [usize; 2], wrap: bool, skews: std::ops::RangeInclusive<u
         steps: 10,
         lead: 8,
         threads: 1,
+        alone: false,
         poll_ms: 150,
         quick: false,
     };

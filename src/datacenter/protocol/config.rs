@@ -20,6 +20,9 @@ pub struct Limits {
     pub for_good: Option<u64>,
     /// Computations at once.
     pub threads: usize,
+    /// The run is meant for one worker. While no other lives, it keeps no shells for the neighbours of blocks that die: they
+    /// would die with it.
+    pub alone: bool,
     /// Most requests that wait at a worker for shells still to be made.
     pub parked: usize,
     /// Time without a sign of life after which a worker's blocks may be claimed.
@@ -67,6 +70,7 @@ pub struct Bugs {
     pub manifest_forgotten: bool,
     pub handover_too_early: bool,
     pub starts_far_ahead: bool,
+    pub alone_among_others: bool,
 }
 
 /// What all workers of a run agree on.
@@ -198,6 +202,7 @@ mod tests {
             keep_every: 1,
             for_good: None,
             threads: 1,
+            alone: false,
             parked: 8,
             lease_ms: 400,
             poll_ms: 100,

@@ -43,7 +43,7 @@ const CACHE_BYTES: usize = 1 << 20;
 /// Goes of all tiles that are computed while messages travel, which are moved on between goes.
 const GOES: usize = 12;
 /// Bytes of rings of one tile.
-const RING_BYTES: usize = 6 << 20;
+const RING_BYTES: usize = 8 << 20;
 /// Bytes of a row of a tile: a stretch that is long enough to be fetched ahead by the processor itself.
 const ROW_BYTES: usize = 8 << 10;
 

@@ -1,45 +1,4 @@
-//! The operators of formulas, on `libm`. None is marked commutative, so `exmex` keeps their order.
-#![allow(missing_docs, unreachable_pub, reason = "the macro writes a bare `pub struct`")]
-
-use exmex::{BinOp, MakeOperators, Operator, ops_factory};
-
-const fn binary(apply: fn(f64, f64) -> f64) -> BinOp<f64> {
-    BinOp { apply, prio: 0, is_commutative: false }
-}
-
-ops_factory!(
-    Operators,
-    f64,
-    Operator::make_bin("+", binary(|a, b| a + b)),
-    Operator::make_bin_unary("-", binary(|a, b| a - b), |a| -a),
-    Operator::make_bin("*", binary(|a, b| a * b)),
-    Operator::make_bin("/", binary(|a, b| a / b)),
-    Operator::make_bin("^", binary(power)),
-    Operator::make_bin("atan2", binary(libm::atan2)),
-    Operator::make_bin("min", binary(smaller)),
-    Operator::make_bin("max", binary(larger)),
-    Operator::make_unary("sin", libm::sin),
-    Operator::make_unary("cos", libm::cos),
-    Operator::make_unary("tan", libm::tan),
-    Operator::make_unary("asin", libm::asin),
-    Operator::make_unary("acos", libm::acos),
-    Operator::make_unary("atan", libm::atan),
-    Operator::make_unary("sinh", libm::sinh),
-    Operator::make_unary("cosh", libm::cosh),
-    Operator::make_unary("tanh", libm::tanh),
-    Operator::make_unary("exp", libm::exp),
-    Operator::make_unary("ln", libm::log),
-    Operator::make_unary("log", libm::log),
-    Operator::make_unary("log10", libm::log10),
-    Operator::make_unary("log2", libm::log2),
-    Operator::make_unary("sqrt", libm::sqrt),
-    Operator::make_unary("abs", libm::fabs),
-    Operator::make_unary("floor", libm::floor),
-    Operator::make_unary("ceil", libm::ceil),
-    Operator::make_unary("round", libm::round),
-    Operator::make_unary("step", step),
-    Operator::make_unary("sign", sign)
-);
+//! The operators of formulas, on `libm`.
 
 /// Functions of one value, in the order of their names.
 pub(super) const FUNCTIONS_OF_ONE: [fn(f64) -> f64; super::FUNCTIONS.len()] = [

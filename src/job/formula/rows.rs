@@ -1,7 +1,7 @@
-//! Formulas of fields, as operations on whole rows of values.
+//! Formulas as operations on whole rows of values.
 //!
 //! Input: a formula of fields and coordinates, and rows of their values. Output: a row of the formula's values. Invariant:
-//! each value has the bits that the evaluator of formulas of the coordinates gives for the same numbers.
+//! each value has the bits that its operations give in the order of the text, one cell at a time.
 
 use super::grammar::{self, FormulaError, Names};
 use super::operators::{self, power};
@@ -24,7 +24,7 @@ pub enum Variable {
     Coordinate(usize),
 }
 
-/// A formula of fields, ready to run on rows.
+/// A formula of fields and coordinates, ready to run on rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
     text: String,

@@ -1,6 +1,6 @@
-//! A formula as a tree of operations: what `grammar` reads, and what both evaluators are made from.
+//! A formula as a tree of operations: what `grammar` reads, and what `rows` are made from.
 
-use super::{CONSTANTS, FUNCTIONS, PAIRS};
+use super::{CONSTANTS, PAIRS};
 
 /// An operation with its operands.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,20 +39,6 @@ pub(super) enum Pair {
 }
 
 impl Pair {
-    /// As the evaluator of formulas writes it between its operands.
-    fn word(self) -> &'static str {
-        match self {
-            Pair::Add => "+",
-            Pair::Subtract => "-",
-            Pair::Multiply => "*",
-            Pair::Divide => "/",
-            Pair::Power => "^",
-            Pair::Atan2 => " atan2 ",
-            Pair::Min => " min ",
-            Pair::Max => " max ",
-        }
-    }
-
     /// The function of two values called `name`.
     pub(super) fn called(name: &str) -> Option<Self> {
         let known = [Pair::Atan2, Pair::Min, Pair::Max];
@@ -69,26 +55,5 @@ impl Node {
     /// The constant that `name` names.
     pub(super) fn constant(name: &str) -> Option<Node> {
         CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, value)| Node::Number(*value))
-    }
-
-    /// Writes the tree with every operation in parentheses and constants as numbers; `names` are those of the variables.
-    pub(super) fn write(&self, names: &[&str], text: &mut String) {
-        match self {
-            // Rust writes a float without exponent and reads it back to the same bits.
-            Node::Number(value) => text.push_str(&format!("{value}")),
-            Node::Variable(at) => text.push_str(names[*at]),
-            Node::Negate(of) => Node::around("(-(", of, "))", names, text),
-            Node::Call(function, of) => Node::around(&format!("({}(", FUNCTIONS[*function]), of, "))", names, text),
-            Node::Pair(pair, left, right) => {
-                Node::around("(", left, pair.word(), names, text);
-                Node::around("", right, ")", names, text);
-            }
-        }
-    }
-
-    fn around(before: &str, node: &Node, after: &str, names: &[&str], text: &mut String) {
-        text.push_str(before);
-        node.write(names, text);
-        text.push_str(after);
     }
 }

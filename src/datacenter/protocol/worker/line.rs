@@ -11,6 +11,8 @@ use super::goal::Goal;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) step: u64,
+    /// Step that it started from.
+    pub(super) began: u64,
     /// The block after `step`; none until it has started.
     pub(super) state: Option<Value>,
     /// Chunk that it starts from, once chosen.
@@ -35,7 +37,7 @@ pub(super) struct Main {
 impl Line {
     /// A line that starts from a chunk of a step up to `limit`.
     pub(super) fn starting(limit: u64, now_ms: u64) -> Self {
-        Self { step: 0, state: None, chunk: None, limit, since_ms: now_ms }
+        Self { step: 0, began: 0, state: None, chunk: None, limit, since_ms: now_ms }
     }
 
     /// Step that it has reached, once started.
@@ -44,7 +46,7 @@ impl Line {
     }
 
     fn begin(&mut self, step: u64, state: Value) {
-        (self.step, self.state, self.chunk) = (step, Some(state), None);
+        (self.step, self.began, self.state, self.chunk) = (step, step, Some(state), None);
     }
 }
 

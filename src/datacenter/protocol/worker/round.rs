@@ -133,6 +133,7 @@ impl Worker {
             return;
         }
         self.publish(Shell { block, step: to }, shell);
+        self.let_go(block, from);
         if self.config.bugs.uncommon_steps && block.0 % 2 == 1 {
             if self.config.generation(from) && from > 0 && main.is_some() {
                 self.snapshot(from, block, state.clone());

@@ -1,7 +1,8 @@
 //! Shells: kept by those who made them, asked for by name, remade where they were lost.
 //!
-//! Invariant: shells of steps from the newest generation on stay with their makers. The owner of a block answers for all of
-//! its shells: from memory, when its main line gets there, or from a side line.
+//! Invariant: shells of steps from the newest generation on stay with their makers, unless the only worker of a run made them:
+//! there they stay while lines need them. The owner of a block answers for all of its shells: from memory, when its main line
+//! gets there, or from a side line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use super::super::message::{Body, Message, Note};
 use super::super::name::{Block, Shell, Value, WorkerId};
 use super::Worker;
 use super::goal::Goal;
-use super::line::Line;
+use super::line::{Line, Main};
 
 impl Worker {
     pub(super) fn on_message(&mut self, from: WorkerId, message: Message) {
@@ -89,6 +90,33 @@ impl Worker {
             let latest = shell.step;
             self.own.retain(|other, _| other.block != shell.block || other.step + self.config.plan.round >= latest);
         }
+    }
+
+    /// `block` went on from `step`: the shells that it read there go where no line needs them any more, nor anybody else will.
+    pub(super) fn let_go(&mut self, block: Block, step: u64) {
+        if !self.alone() && !self.config.bugs.alone_among_others {
+            return;
+        }
+        let past = |block: &Block| {
+            let reached = self.mains.get(block).and_then(|main| main.line.reached());
+            reached.is_some_and(|reached| reached > step)
+        };
+        let read = |of: &&Block| self.config.neighbours(**of).iter().all(past);
+        let done: Vec<Block> = self.config.neighbours(block).iter().filter(read).copied().collect();
+        for block in done {
+            self.own.remove(&Shell { block, step });
+        }
+    }
+
+    /// True if all blocks are on their way here, none will go back unless this worker dies, and no other worker lives.
+    fn alone(&self) -> bool {
+        let others = |worker: &WorkerId| *worker != self.me && self.alive(*worker);
+        let goes = |main: &Main| main.epoch.is_some() && main.line.state.is_some() && main.line.began <= self.newest;
+        self.config.limits.alone
+            && self.sides.is_empty()
+            && self.mains.len() == self.config.blocks()
+            && self.mains.values().all(goes)
+            && !self.roster.members.keys().any(others)
     }
 
     /// Gives parked readers what has been made since, and sends them away where this worker no longer owns the block.
