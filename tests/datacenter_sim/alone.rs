@@ -9,19 +9,7 @@ use super::world::Item;
 const SEEDS: u64 = 1000;
 
 fn shape(alone: bool) -> Shape {
-    Shape {
-        parts: [3, 3],
-        ragged: 1,
-        wrap: true,
-        round: 1,
-        every: 12,
-        steps: 40,
-        lead: 24,
-        threads: 2,
-        alone,
-        poll_ms: 150,
-        quick: false,
-    }
+    Shape { ragged: 1, threads: 2, alone, ..Shape::new([3, 3], (12, 40)) }
 }
 
 /// Most shells that a worker holds that nobody disturbs.
@@ -65,7 +53,7 @@ fn a_worker_alone_is_replaced_again_and_again() {
 
 #[test]
 fn who_joins_a_run_meant_for_one_ends_it_with_the_same_bits() {
-    for seed in 0..SEEDS {
+    for seed in 0..super::number("RINGFORT_SEEDS").unwrap_or(SEEDS) {
         let failed = run_of(seed, Bugs::default(), true).failed;
         assert!(failed.is_none(), "seed {seed}: {}", failed.unwrap());
     }

@@ -42,6 +42,8 @@ pub(crate) struct Checks {
     pub(crate) ledger_lost: bool,
     /// Workers lived at the same time.
     together: bool,
+    /// Rounds computed, all workers together.
+    pub(crate) rounds: usize,
     /// Workers that the poison block killed.
     pub(crate) poisoned: u64,
     pub(crate) config: Config,
@@ -56,6 +58,7 @@ impl Checks {
             chunks_hit: false,
             ledger_lost: false,
             together: false,
+            rounds: 0,
             poisoned: 0,
             config: config.clone(),
             seen: BTreeMap::new(),
@@ -216,6 +219,7 @@ impl Checks {
     /// One content per name: what is computed is what the reference has.
     pub(crate) fn computed(&mut self, physics: &Physics, round: (Block, u64, u64), state: &Value, shell: &Value) {
         let (block, from, to) = round;
+        self.rounds += usize::from(to > from);
         if state != physics.state(block, to) || shell != physics.shell_of(Shell { block, step: to }) {
             self.fail(format!("{block:?} from {from} to {to} has other bits than the reference"));
         }

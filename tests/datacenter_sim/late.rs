@@ -9,19 +9,7 @@ const TIMES: usize = 24;
 
 /// Runs a world of three workers; true if it ends well.
 fn ends_well(bugs: Bugs, seed: u64) -> bool {
-    let shape = Shape {
-        parts: [2, 2],
-        ragged: 0,
-        wrap: true,
-        round: 1,
-        every: 12,
-        steps: 24,
-        lead: 24,
-        threads: 1,
-        alone: false,
-        poll_ms: 150,
-        quick: false,
-    };
+    let shape = Shape::new([2, 2], (12, 24));
     let mut world = shape.world(bugs, seed);
     for _ in 0..3 {
         world.join();

@@ -1,6 +1,6 @@
 //! Every subset of lost workers, at every skew: survivors compute nothing again, and the same bits come out.
 
-use ringfort::datacenter::protocol::{Bugs, Ending, WorkerId};
+use ringfort::datacenter::protocol::{Blob, Block, Bugs, Ending, WorkerId};
 
 use super::scenario::{Shape, finish};
 use super::world::{Item, World};
@@ -41,19 +41,7 @@ fn lose(world: &mut World, lost: u32, skew: u64) {
 }
 
 fn every_subset(parts: [usize; 2], wrap: bool, skews: std::ops::RangeInclusive<u64>) {
-    let shape = Shape {
-        parts,
-        ragged: 0,
-        wrap,
-        round: 1,
-        every: 4,
-        steps: 10,
-        lead: 8,
-        threads: 1,
-        alone: false,
-        poll_ms: 150,
-        quick: false,
-    };
+    let shape = Shape { wrap, ..Shape::new(parts, (4, 10)) };
     for skew in skews {
         for lost in 0..1 << 9 {
             let mut world = shape.world(Bugs::default(), u64::from(lost) << 2 | skew);
@@ -78,4 +66,31 @@ fn any_loss_between_walls() {
 #[test]
 fn any_loss_in_a_row() {
     every_subset([1, 9], false, 3..=3);
+}
+
+/// A worker with four blocks in a row dies when all but one of them have a new chunk. Who comes after it starts that one from
+/// the chunk before, and the others' shells from there on are made again on the side: once each.
+#[test]
+fn what_is_made_again_is_made_once() {
+    for seed in 0..20 {
+        let mut world = Shape { wrap: false, ..Shape::new([1, 4], (12, 40)) }.world(Bugs::default(), seed);
+        world.join();
+        world.calm = world.now + 60_000;
+        let chunk = |block| Blob::Chunk { step: 12, block: Block(block) };
+        while !(0..4).all(|block| world.blobs.objects.contains_key(&chunk(block))) {
+            assert!(world.next(&mut |_, _| {}), "{:?}", world.checks.failed);
+        }
+        let old = seed as usize % 4;
+        world.blobs.objects.retain(|blob, _| match *blob {
+            Blob::Chunk { step, block } | Blob::Receipt { step, block, .. } => (step, block) != (12, Block(old)),
+            Blob::Manifest { step } => step != 12,
+        });
+        ids(&world).into_iter().for_each(|id| world.crash(id));
+        let before = world.checks.rounds;
+        world.at(world.now + 1, Item::Join);
+        let failed = finish(&mut world, &mut |_, _| {}).failed;
+        assert!(failed.is_none(), "seed {seed}: {}", failed.unwrap());
+        let (rounds, most) = (world.checks.rounds - before, 4 * (40 - 12) + 4 * 12);
+        assert!(rounds <= most, "seed {seed}: {rounds} rounds, {most} would do");
+    }
 }

@@ -43,6 +43,23 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// Even blocks of a periodic grid, rounds of a step, `steps` steps with a generation each `every`.
+    pub(crate) fn new(parts: [usize; 2], (every, steps): (u64, u64)) -> Self {
+        Self {
+            parts,
+            ragged: 0,
+            wrap: true,
+            round: 1,
+            every,
+            steps,
+            lead: 2 * every,
+            threads: 1,
+            alone: false,
+            poll_ms: LIMITS.poll_ms,
+            quick: false,
+        }
+    }
+
     pub(crate) fn from(rng: &mut Rng) -> Self {
         let parts = [[3, 3], [3, 3], [2, 3], [1, 4], [1, 2], [2, 2], [1, 1]][rng.below(7) as usize];
         let every = 3 + rng.below(4);

@@ -19,6 +19,8 @@ pub(super) struct Line {
     pub(super) chunk: Option<u64>,
     /// It starts no later than there.
     pub(super) limit: u64,
+    /// It goes no further for now.
+    pub(super) until: u64,
     /// It looks only at listings asked for after this time.
     pub(super) since_ms: u64,
 }
@@ -37,7 +39,7 @@ pub(super) struct Main {
 impl Line {
     /// A line that starts from a chunk of a step up to `limit`.
     pub(super) fn starting(limit: u64, now_ms: u64) -> Self {
-        Self { step: 0, began: 0, state: None, chunk: None, limit, since_ms: now_ms }
+        Self { step: 0, began: 0, state: None, chunk: None, limit, until: u64::MAX, since_ms: now_ms }
     }
 
     /// Step that it has reached, once started.

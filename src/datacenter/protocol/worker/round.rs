@@ -21,7 +21,8 @@ impl Worker {
 
     /// End of the round that the side line of `block` may compute next.
     fn side_round(&self, block: Block) -> Option<u64> {
-        let from = self.sides.get(&block)?.reached().filter(|&from| !self.running.contains(&(block, from)))?;
+        let side = self.sides.get(&block)?;
+        let from = side.reached().filter(|&from| from < side.until && !self.running.contains(&(block, from)))?;
         self.config.plan.round(from).map(|round| round.end)
     }
 

@@ -151,20 +151,27 @@ impl Worker {
         lost
     }
 
-    /// Starts side lines for shells that were lost. A side line that is past the first of them starts again.
+    /// Starts side lines for shells that were lost. A side line that is past the first of them starts again; one that made what
+    /// was waited for stays where it is, for what comes after that may be waited for next.
     pub(super) fn remake(&mut self) {
         let lost = self.lost_shells();
-        self.sides.retain(|block, _| lost.contains_key(block));
+        let mains = &self.mains;
+        self.sides.retain(|block, side| {
+            side.until = lost.get(block).and_then(|steps| steps.last().copied()).unwrap_or(0);
+            let main = mains.get(block).and_then(|main| main.line.reached());
+            lost.contains_key(block) || side.reached().is_some_and(|step| main.is_some_and(|main| step < main))
+        });
         if lost.is_empty() {
             return;
         }
         let now = self.now();
         for (block, steps) in lost {
-            let Some(&first) = steps.first() else { continue };
-            let side = self.sides.entry(block).or_insert_with(|| Line::starting(first, now));
+            let (Some(&first), Some(&last)) = (steps.first(), steps.last()) else { continue };
+            let fresh = || Line { until: last, ..Line::starting(first, now) };
+            let side = self.sides.entry(block).or_insert_with(fresh);
             let past = side.reached().is_some_and(|step| step > first) || (side.state.is_none() && side.limit > first);
             if past && !self.config.bugs.side_line_not_restarted {
-                *side = Line::starting(first, now);
+                *side = fresh();
             }
         }
         self.choose_chunks();
