@@ -62,6 +62,7 @@ impl Worker {
             Some(owner) if self.roster.gone.contains(&owner) => (Why::Expired(owner), self.rng.below(limits.poll_ms)),
             Some(owner) => (Why::Expired(owner), 1 + self.rng.below(limits.lease_ms / 3)),
             None if self.mains.get(&block).is_some_and(|main| main.epoch.is_some()) => return None,
+            None if self.newest == 0 && limits.alone => (Why::Free, 0),
             None if self.newest == 0 => (Why::Free, self.rng.below(limits.poll_ms)),
             None => (Why::Free, limits.lease_ms / 4 + self.rng.below(limits.lease_ms / 4)),
         };

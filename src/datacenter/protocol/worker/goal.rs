@@ -44,6 +44,8 @@ pub(super) struct Asked {
     sent_ms: BTreeMap<u64, u64>,
 }
 
+/// One who is likely to be alone asks again within such a part of a deadline.
+const ALONE: u64 = 16;
 /// Most questions remembered.
 const ASKED: usize = 16;
 
@@ -87,7 +89,10 @@ impl Worker {
 
     /// Asks for a periodic goal a little sooner.
     pub(super) fn hasten(&mut self, goal: Goal) {
-        let soon = self.now() + 1 + self.rng.below(self.config.limits.deadline_ms / 2);
+        // Where there are many, they should not all come at once.
+        let limits = &self.config.limits;
+        let spread = if limits.alone { limits.deadline_ms / ALONE } else { limits.deadline_ms / 2 };
+        let soon = self.now() + 1 + self.rng.below(spread);
         if let Some(due) = self.goals.get_mut(&goal) {
             due.at_ms = due.at_ms.min(soon);
         }
