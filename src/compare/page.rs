@@ -161,7 +161,7 @@ fn predictions(outcome: &Outcome) -> String {
     format!(
         "<p>Fitted: a step {:.3} ms, a start {start_s:.2} s, a restart {restart_s:.2} s, a checkpoint holds the steps up for {:.1} ms and \
          counts after {flush_s:.2} s, a kill is noticed after {notice_s:.2} s, the repair takes {repair_s} s. Each run's own kills \
-         replayed through that:</p>{}",
+         replayed through that, its steps at the pace at which it stepped itself:</p>{}",
         step_s * 1e3,
         blocking_s * 1e3,
         table(&["run", "measured, s", "model, s", "off by"], &rows),

@@ -81,11 +81,16 @@ impl Attempt {
         saved.at_s - saved.write_s
     }
 
+    /// From the first checkpoint to the last: seconds and steps.
+    fn stretch(&self) -> Option<(f64, f64)> {
+        let (first, last) = (self.saved.first()?, self.saved.last()?);
+        (last.step > first.step).then(|| (Self::taken(last) - Self::taken(first), (last.step - first.step) as f64))
+    }
+
     /// Seconds of a step, from the first checkpoint to the last.
     #[must_use]
     pub fn pace(&self) -> Option<f64> {
-        let (first, last) = (self.saved.first()?, self.saved.last()?);
-        (last.step > first.step).then(|| (Self::taken(last) - Self::taken(first)) / (last.step - first.step) as f64)
+        self.stretch().map(|(seconds, steps)| seconds / steps)
     }
 
     /// Seconds from its beginning to its first step, if a step takes `step_s`.
@@ -123,13 +128,21 @@ pub struct Trial {
     pub peak_bytes: u64,
     /// What its last `run.json` says.
     pub record: Value,
-    /// Seconds that the model gives for its kills.
+    /// Seconds that the model gives for its kills, at its own pace.
     pub predicted_s: Option<f64>,
     /// The command that ran it.
     pub command: String,
 }
 
 impl Trial {
+    /// Seconds of a step, over all attempts.
+    #[must_use]
+    pub fn pace(&self) -> Option<f64> {
+        let stretches = self.attempts.iter().filter_map(Attempt::stretch);
+        let (seconds, steps) = stretches.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        (steps > 0.0).then(|| seconds / steps)
+    }
+
     /// Name for people.
     #[must_use]
     pub fn name(&self) -> String {

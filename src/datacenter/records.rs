@@ -213,7 +213,7 @@ mod tests {
             alone: true,
             lamport: 77,
         };
-        let member = Member { beat: 4, draining: true, wall_ms: 12, lamport: 78 };
+        let member = Member { beat: 4, draining: true, keeps: Some(3), wall_ms: 12, lamport: 78 };
         let card = Card {
             address: Address { http: "127.0.0.1:80".parse().unwrap(), host: "here".into() },
             pid: 11,

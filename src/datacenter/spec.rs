@@ -66,7 +66,7 @@ pub struct Spec {
     pub lease_ms: u64,
     /// The run is meant for one worker.
     #[serde(default)]
-    pub alone: bool,
+    pub one_worker: bool,
     /// The ledger.
     pub ledger: String,
     /// The blobs.
@@ -155,7 +155,7 @@ impl Spec {
             lead: generation.saturating_add((generation / 2).max(generation.min(AHEAD * round as u64))),
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.5 s to 24 h")]
             lease_ms: (job.datacenter.lease_s * 1000.0) as u64,
-            alone: wishes.workers == 1,
+            one_worker: wishes.workers == 1,
             ledger: wishes
                 .ledger
                 .clone()
@@ -257,7 +257,7 @@ impl Run {
             },
             for_good: self.whole.job.checkpoint.keep_every,
             threads,
-            alone: self.spec.alone,
+            one_worker: self.spec.one_worker,
             parked: blocks.saturating_mul(3_usize.pow(4)).min(1 << 16),
             lease_ms,
             poll_ms: (lease_ms / 20).clamp(50, 500),

@@ -84,7 +84,8 @@ pub struct Survived {
     pub lost: u64,
     /// Block steps that were computed more than once.
     pub recomputed_steps: u64,
-    /// Those of them that a worker had computed before itself, of a block that it has owned ever since: none.
+    /// Those of them that a worker had computed before itself, of a block that it has owned ever since: none,
+    /// unless the only worker of a run was silent for a lease and others took some of its blocks.
     #[serde(default)]
     pub recomputed_by_survivors: u64,
     /// Blocks taken from workers that lived.

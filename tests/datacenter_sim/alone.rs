@@ -8,13 +8,13 @@ use super::world::Item;
 /// Worlds of several workers whose run was meant for one.
 const SEEDS: u64 = 1000;
 
-fn shape(alone: bool) -> Shape {
-    Shape { ragged: 1, threads: 2, alone, ..Shape::new([3, 3], (12, 40)) }
+fn shape(one_worker: bool) -> Shape {
+    Shape { ragged: 1, threads: 2, one_worker, ..Shape::new([3, 3], (12, 40)) }
 }
 
 /// Most shells that a worker holds that nobody disturbs.
-fn most_shells(alone: bool) -> usize {
-    let mut world = shape(alone).world(Bugs::default(), 1);
+fn most_shells(one_worker: bool) -> usize {
+    let mut world = shape(one_worker).world(Bugs::default(), 1);
     world.join();
     world.calm = world.now + 60_000;
     let mut most = 0;

@@ -2,7 +2,7 @@
 
 use ringfort::datacenter::protocol::Bugs;
 
-use super::scenario::run;
+use super::scenario::run_of;
 
 /// Worlds in which a mistake must be caught.
 const SEEDS: u64 = 10_000;
@@ -41,10 +41,12 @@ fn planted_mistakes_are_caught() {
         poison_not_counted,
         snapshots_go_once_listed,
         alone_among_others,
+        stolen_from_the_forgetful,
     ];
     let mut missed = Vec::new();
     for (name, bugs) in all {
-        match (0..SEEDS).find_map(|seed| Some((seed, run(seed, bugs).failed?))) {
+        let one_worker = bugs.stolen_from_the_forgetful;
+        match (0..SEEDS).find_map(|seed| Some((seed, run_of(seed, bugs, one_worker).failed?))) {
             Some((seed, what)) => println!("{name}: seed {seed}: {}", what.chars().take(150).collect::<String>()),
             None => missed.push(name),
         }

@@ -40,8 +40,8 @@ pub(crate) struct Checks {
     pub(crate) chunks_hit: bool,
     /// Acknowledged writes of the ledger were lost: who owns what is anybody's guess for a while.
     pub(crate) ledger_lost: bool,
-    /// Workers lived at the same time.
-    together: bool,
+    /// Workers that were taken for dead, or wanted to leave: what they let go of may have to be made again.
+    given_up: BTreeSet<WorkerId>,
     /// Rounds computed, all workers together.
     pub(crate) rounds: usize,
     /// Workers that the poison block killed.
@@ -57,7 +57,7 @@ impl Checks {
             failed: None,
             chunks_hit: false,
             ledger_lost: false,
-            together: false,
+            given_up: BTreeSet::new(),
             rounds: 0,
             poisoned: 0,
             config: config.clone(),
@@ -70,9 +70,7 @@ impl Checks {
         self.failed.get_or_insert(what);
     }
 
-    /// `id` joins a run, in which other workers live if so.
-    pub(crate) fn joined(&mut self, id: WorkerId, now: u64, others: bool) {
-        self.together |= others;
+    pub(crate) fn joined(&mut self, id: WorkerId, now: u64) {
         self.seen.insert(id, Seen { joined: now, as_of: now, ..Seen::default() });
     }
 
@@ -126,6 +124,12 @@ impl Checks {
 
     pub(crate) fn acts(&mut self, now: u64, id: WorkerId, node: &Node, blobs: &Blobs, action: &Action) {
         let again = self.of(id).again.take();
+        if node.draining {
+            self.given_up.insert(id);
+        }
+        if let Action::Log(_, Note::Claims(_, _, Why::Expired(owner))) = action {
+            self.given_up.insert(*owner);
+        }
         match action {
             Action::Send(_, Message { body: Body::Ask(shell, _), .. }) => {
                 let seen = self.of(id);
@@ -200,8 +204,9 @@ impl Checks {
         if main && to > blobs.newest_manifest + lead {
             self.fail(format!("{block:?} goes to {to}, generation {} is the newest", blobs.newest_manifest));
         }
-        // Who was alone let go of shells that those who came later may have lacked.
-        let excused = self.chunks_hit || (self.config.limits.alone && self.together);
+        // Who was alone let go of shells: those lack them who take its blocks while it is late, or leaves.
+        let given_up = self.ledger_lost || self.given_up.contains(&id);
+        let excused = self.chunks_hit || (self.config.limits.one_worker && given_up);
         let seen = self.of(id);
         let again = seen.mains.contains(&(block, from));
         if main {

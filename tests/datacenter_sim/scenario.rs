@@ -17,7 +17,7 @@ pub(crate) const LIMITS: Limits = Limits {
     keep_every: 1,
     for_good: None,
     threads: 1,
-    alone: false,
+    one_worker: false,
     parked: 64,
     lease_ms: 1000,
     poll_ms: 150,
@@ -36,7 +36,7 @@ pub(crate) struct Shape {
     pub(crate) lead: u64,
     pub(crate) threads: usize,
     /// The run is meant for one worker.
-    pub(crate) alone: bool,
+    pub(crate) one_worker: bool,
     pub(crate) poll_ms: u64,
     /// Rounds take a tenth of their time.
     pub(crate) quick: bool,
@@ -54,7 +54,7 @@ impl Shape {
             steps,
             lead: 2 * every,
             threads: 1,
-            alone: false,
+            one_worker: false,
             poll_ms: LIMITS.poll_ms,
             quick: false,
         }
@@ -72,7 +72,7 @@ impl Shape {
             steps: 10 + rng.below(14),
             lead: every + rng.below(2 * every),
             threads: 1 + rng.below(2) as usize,
-            alone: false,
+            one_worker: false,
             poll_ms: LIMITS.poll_ms,
             quick: false,
         }
@@ -83,8 +83,8 @@ impl Shape {
         let physics = Physics::new(self.parts, 4, self.ragged, self.wrap, self.round as usize, self.steps);
         let keep_every = 1 + seed % 3 * self.every;
         let for_good = seed.is_multiple_of(2).then_some(3 * self.every);
-        let &Self { lead, threads, alone, poll_ms, .. } = self;
-        let limits = Limits { lead, keep_every, for_good, threads, alone, poll_ms, ..LIMITS };
+        let &Self { lead, threads, one_worker, poll_ms, .. } = self;
+        let limits = Limits { lead, keep_every, for_good, threads, one_worker, poll_ms, ..LIMITS };
         let mut config = Config::new(plan, &physics.cuts, [self.wrap; 4], limits).unwrap();
         config.bugs = bugs;
         let mut world = World::new(config, physics, seed);
@@ -148,10 +148,10 @@ pub(crate) fn run(seed: u64, bugs: Bugs) -> Outcome {
     run_of(seed, bugs, false)
 }
 
-/// Runs `seed` to its end, as a run meant for one worker if `alone`.
-pub(crate) fn run_of(seed: u64, bugs: Bugs, alone: bool) -> Outcome {
+/// Runs `seed` to its end, as a run meant for one worker if `one_worker`.
+pub(crate) fn run_of(seed: u64, bugs: Bugs, one_worker: bool) -> Outcome {
     let mut rng = Rng::new(seed);
-    let mut shape = Shape { alone, ..Shape::from(&mut rng) };
+    let mut shape = Shape { one_worker, ..Shape::from(&mut rng) };
     if Rng::new(!seed).below(4) == 0 {
         // Looks are rarer than generations.
         (shape.poll_ms, shape.quick) = (LIMITS.lease_ms / 4, true);

@@ -113,7 +113,7 @@ impl World {
         let slow = 1;
         let node = Node { worker, clock, wall: 0, paused_until: 0, slow, wake: u64::MAX, draining: false };
         self.nodes.insert(id, node);
-        self.checks.joined(id, self.now, self.nodes.len() > 1);
+        self.checks.joined(id, self.now);
         self.at(self.now, Item::Wake(id));
     }
 

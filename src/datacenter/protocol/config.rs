@@ -22,7 +22,7 @@ pub struct Limits {
     pub threads: usize,
     /// The run is meant for one worker. While no other lives, it keeps no shells for the neighbours of blocks that die: they
     /// would die with it.
-    pub alone: bool,
+    pub one_worker: bool,
     /// Most requests that wait at a worker for shells still to be made.
     pub parked: usize,
     /// Time without a sign of life after which a worker's blocks may be claimed.
@@ -71,6 +71,7 @@ pub struct Bugs {
     pub handover_too_early: bool,
     pub starts_far_ahead: bool,
     pub alone_among_others: bool,
+    pub stolen_from_the_forgetful: bool,
 }
 
 /// What all workers of a run agree on.
@@ -202,7 +203,7 @@ mod tests {
             keep_every: 1,
             for_good: None,
             threads: 1,
-            alone: false,
+            one_worker: false,
             parked: 8,
             lease_ms: 400,
             poll_ms: 100,

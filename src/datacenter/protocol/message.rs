@@ -156,6 +156,8 @@ pub struct Member {
     pub beat: u64,
     /// It wants to leave.
     pub draining: bool,
+    /// It has the shells that it made from this step on, and keeps those to come; none: it keeps only what it needs itself.
+    pub keeps: Option<u64>,
     /// Wall clock of the sign, for people.
     pub wall_ms: u64,
     /// Lamport stamp of the writing.

@@ -54,6 +54,8 @@ pub struct Worker {
     running: BTreeSet<(Block, u64)>,
     /// Shells made here, or handed over.
     own: BTreeMap<Shell, Value>,
+    /// Shells made here before this step may be gone, though no generation past them is complete.
+    let_go: u64,
     /// Shells fetched for lines here.
     fetched: BTreeMap<Shell, Value>,
     /// Who waits for a shell to be made.
@@ -92,6 +94,7 @@ impl Worker {
             sides: BTreeMap::new(),
             running: BTreeSet::new(),
             own: BTreeMap::new(),
+            let_go: 0,
             fetched: BTreeMap::new(),
             parked: BTreeMap::new(),
             newest: 0,

@@ -32,6 +32,7 @@ impl Worker {
         if let Some((_, id)) = most.filter(|&(theirs, _)| theirs >= mine + 2 && self.rng.bits().is_multiple_of(2)) {
             // A block whose owner died stays where it is: another death must be laid at the right door.
             let calm = |lease: &Lease| lease.owner == id && (lease.died.is_empty() || self.newest > lease.generation);
+            let calm = |lease: &Lease| calm(lease) && self.keeps(id);
             let stolen = order.iter().copied().find(|&block| self.roster.lease(block).is_some_and(calm));
             if let Some((block, epoch)) = stolen.and_then(|block| Some((block, self.roster.lease(block)?.epoch))) {
                 self.claim(block, epoch, Why::Stolen(id));
@@ -44,6 +45,12 @@ impl Worker {
     fn shows_life(&self, worker: WorkerId) -> bool {
         let half = self.config.limits.lease_ms / 2;
         self.roster.members.get(&worker).is_some_and(|seen| seen.lives && self.now() < seen.at_ms + half)
+    }
+
+    /// True if `worker` has the shells for whoever takes over a block that is taken from it now.
+    fn keeps(&self, worker: WorkerId) -> bool {
+        let from = self.roster.members.get(&worker).and_then(|seen| seen.keeps);
+        from.is_some_and(|step| step <= self.newest) || self.config.bugs.stolen_from_the_forgetful
     }
 
     fn stays(&self, worker: WorkerId) -> bool {
@@ -62,7 +69,7 @@ impl Worker {
             Some(owner) if self.roster.gone.contains(&owner) => (Why::Expired(owner), self.rng.below(limits.poll_ms)),
             Some(owner) => (Why::Expired(owner), 1 + self.rng.below(limits.lease_ms / 3)),
             None if self.mains.get(&block).is_some_and(|main| main.epoch.is_some()) => return None,
-            None if self.newest == 0 && limits.alone => (Why::Free, 0),
+            None if self.newest == 0 && limits.one_worker => (Why::Free, 0),
             None if self.newest == 0 => (Why::Free, self.rng.below(limits.poll_ms)),
             None => (Why::Free, limits.lease_ms / 4 + self.rng.below(limits.lease_ms / 4)),
         };

@@ -91,7 +91,7 @@ impl Worker {
     pub(super) fn hasten(&mut self, goal: Goal) {
         // Where there are many, they should not all come at once.
         let limits = &self.config.limits;
-        let spread = if limits.alone { limits.deadline_ms / ALONE } else { limits.deadline_ms / 2 };
+        let spread = if limits.one_worker { limits.deadline_ms / ALONE } else { limits.deadline_ms / 2 };
         let soon = self.now() + 1 + self.rng.below(spread);
         if let Some(due) = self.goals.get_mut(&goal) {
             due.at_ms = due.at_ms.min(soon);

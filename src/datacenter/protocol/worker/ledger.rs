@@ -27,6 +27,8 @@ pub(super) struct Seen {
     pub(super) at_ms: u64,
     wall_ms: u64,
     pub(super) draining: bool,
+    /// It has the shells that it made from this step on, and will.
+    pub(super) keeps: Option<u64>,
     /// It gave a sign after the first that this worker saw.
     pub(super) lives: bool,
 }
@@ -39,6 +41,8 @@ pub(super) struct Roster {
     as_of_ms: u64,
     beat: u64,
     pub(super) members: BTreeMap<WorkerId, Seen>,
+    /// Another worker lived at some time.
+    pub(super) company: bool,
     pub(super) leases: BTreeMap<Block, (Revision, Lease)>,
     pub(super) newest: Revision,
     /// Workers whose processes were seen to end.
@@ -54,6 +58,7 @@ impl Roster {
             as_of_ms: now_ms,
             beat: 0,
             members: BTreeMap::new(),
+            company: false,
             leases: BTreeMap::new(),
             newest: Revision(0),
             gone: BTreeSet::new(),
@@ -78,6 +83,7 @@ impl Worker {
         let member = Member {
             beat: self.roster.beat,
             draining: self.draining.is_some(),
+            keeps: (self.roster.company || !self.config.limits.one_worker).then_some(self.let_go),
             wall_ms: self.moment.wall_ms,
             lamport: self.lamport,
         };
@@ -102,7 +108,8 @@ impl Worker {
                 (Key::Member(worker), Record::Member(member)) => self.see(worker, revision, &member),
                 (Key::Block(block), Record::Lease(lease)) => {
                     let wall_ms = self.moment.wall_ms;
-                    let unseen = Seen { sign: (Revision(0), 0), at_ms: now, wall_ms, draining: false, lives: false };
+                    let sign = (Revision(0), 0);
+                    let unseen = Seen { sign, at_ms: now, wall_ms, draining: false, keeps: None, lives: false };
                     self.roster.members.entry(lease.owner).or_insert(unseen);
                     self.roster.leases.insert(block, (revision, lease));
                 }
@@ -121,11 +128,13 @@ impl Worker {
             at_ms: self.now(),
             wall_ms: member.wall_ms,
             draining: member.draining,
+            keeps: member.keeps,
             lives: false,
         };
         let before = self.roster.members.entry(worker).or_insert(seen);
         if before.sign != seen.sign {
             *before = Seen { lives: true, ..seen };
+            self.roster.company |= worker != self.me;
         }
     }
 

@@ -105,14 +105,17 @@ impl Worker {
         let done: Vec<Block> = self.config.neighbours(block).iter().filter(read).copied().collect();
         for block in done {
             self.own.remove(&Shell { block, step });
+            self.let_go = self.let_go.max(step + 1);
         }
     }
 
-    /// True if all blocks are on their way here, none will go back unless this worker dies, and no other worker lives.
+    /// True if all blocks are on their way here, none will go back unless this worker dies, and no other worker ever showed
+    /// life: one who has, relies on what is kept.
     fn alone(&self) -> bool {
         let others = |worker: &WorkerId| *worker != self.me && self.alive(*worker);
         let goes = |main: &Main| main.epoch.is_some() && main.line.state.is_some() && main.line.began <= self.newest;
-        self.config.limits.alone
+        self.config.limits.one_worker
+            && !self.roster.company
             && self.sides.is_empty()
             && self.mains.len() == self.config.blocks()
             && self.mains.values().all(goes)
