@@ -72,8 +72,8 @@
 //! | [`compare`] | both modes under the same kills: schedule, trials, model, report |
 //! | [`cli`] | one file per command: the only code that prints |
 //!
-//! [`clock`] is the only place that asks for the time, [`exit`] says what exit codes mean. The crate `ringfort-kernels` holds
-//! the kernels and their traits: pure arithmetic, no I/O, no unsafe. The modules before `decomp` are the crate `ringfort-engine`,
+//! [`clock`] is the only place that asks for the time, [`random`] has random numbers for waits and tests, [`exit`] says
+//! what exit codes mean. The crate `ringfort-kernels` holds the kernels and their traits: pure arithmetic, no I/O, no unsafe. The modules before `decomp` are the crate `ringfort-engine`,
 //! so that kernels, which take a compiler longest, are compiled once for everything that uses them.
 //!
 //! # What holds
@@ -103,5 +103,6 @@ pub mod exit;
 pub mod job;
 pub mod observe;
 pub mod plan;
+pub mod random;
 pub mod run;
 pub mod torus;

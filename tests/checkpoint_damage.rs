@@ -8,6 +8,7 @@ use std::path::Path;
 
 use checkpoint_common::{Quick, files, meta, write};
 use ringfort::checkpoint::{Checkpoint, Disk, FileRecord, Manifest, codec, folder, newest};
+use ringfort::random::Rng;
 
 /// Names of the damaged files of the checkpoint in `home`, as messages.
 fn found(home: &Path) -> Vec<String> {
@@ -94,16 +95,6 @@ fn a_damaged_newest_falls_back_and_says_why() {
     assert_eq!(lazy.checkpoint.unwrap().meta().step, 20);
 }
 
-/// A small deterministic source of numbers.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap()
-    }
-}
-
 /// `body` with a header that fits it.
 fn framed(body: &[u8]) -> Vec<u8> {
     let mut bytes = b"RINGFORT\x01\0\0\0".to_vec();
@@ -121,18 +112,19 @@ fn garbage_with_right_checksums_is_an_error() {
     let whole = manifest.encode().unwrap();
     let body = &whole[24..];
     assert_eq!(framed(body), whole);
-    let mut random = Random(1);
+    let mut rng = Rng::new(1);
+    let mut below = |limit: usize| usize::try_from(rng.below(limit as u64)).unwrap();
     let mut refused = 0;
     for round in 0..40_000 {
         let mut bytes = body.to_vec();
         if round % 4 == 0 {
-            bytes = (0..random.next() % 700).map(|_| random.next().to_le_bytes()[0]).collect();
+            bytes = (0..below(700)).map(|_| below(256).to_le_bytes()[0]).collect();
         }
-        for _ in 0..=random.next() % 3 {
-            let at = random.next() % bytes.len().max(1);
-            match (random.next() % 4, bytes.get_mut(at)) {
+        for _ in 0..=below(3) {
+            let at = below(bytes.len().max(1));
+            match (below(4), bytes.get_mut(at)) {
                 (0, Some(byte)) => *byte = 0xff,
-                (1, Some(byte)) => *byte = random.next().to_le_bytes()[0],
+                (1, Some(byte)) => *byte = below(256).to_le_bytes()[0],
                 (2, Some(_)) => bytes[at..].iter_mut().take(8).for_each(|byte| *byte = 0xff),
                 _ => bytes.truncate(at),
             }

@@ -12,9 +12,10 @@ use common::layouts::{Bits, Case, Layout, all_parts};
 use ringfort::advance::library::Precise;
 use ringfort::datacenter::compute::{Computed, Task, Threads};
 use ringfort::datacenter::part::Whole;
-use ringfort::datacenter::protocol::{Block, Event, Rng, Value};
+use ringfort::datacenter::protocol::{Block, Event, Value};
 use ringfort::datacenter::room::Room;
 use ringfort::plan::Plan;
+use ringfort::random::Rng;
 use ringfort_kernels::Role;
 
 const STEPS: u64 = 7;

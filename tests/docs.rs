@@ -46,6 +46,7 @@ fn pages() -> Vec<Page> {
         "docs/data-center.md",
         "docs/batch.md",
         "docs/ensemble.md",
+        "docs/failures.md",
         "docs/limits.md",
         "docs/same-bits.md",
         "docs/first-kernel.md",
@@ -203,4 +204,32 @@ fn commands_run_in_order() {
         }
     }
     assert!(unused.is_empty(), "no page says {unused:?}");
+}
+
+/// All files of Rust below `folder`.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            all.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn tests_that_the_page_on_failures_names_exist() {
+    let page = fs::read_to_string(root().join("docs/failures.md")).unwrap();
+    let mut all = String::new();
+    ["src", "tests"].iter().for_each(|folder| sources(&root().join(folder), &mut all));
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert_eq!(rows.len(), 25);
+    for row in rows {
+        let names: Vec<&str> = row.rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{row}");
+        for name in names {
+            assert!(all.contains(&format!("fn {name}(")), "{name}");
+        }
+    }
 }

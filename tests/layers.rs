@@ -28,7 +28,7 @@ const LAYERS: [(&str, u32); 20] = [
     ("cli", 13),
 ];
 /// Modules that all may use; they use none.
-const COMMON: [&str; 2] = ["exit", "clock"];
+const COMMON: [&str; 3] = ["exit", "clock", "random"];
 
 /// What a kernel has no use for.
 const NOT_IN_KERNELS: [&str; 9] =

@@ -75,7 +75,7 @@ fn whatever_was_not_synced_may_be_lost_in_any_combination() {
     let dir = Path::new("/run");
     let (mut cuts, mut lost) = (0, 0);
     for seed in 0..schedules {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut model = Model::new(dir);
         let shape = random.below(4);
         let (mut kept, mut from) = (None, 1);
@@ -103,7 +103,7 @@ fn whatever_was_not_synced_may_be_lost_in_any_combination() {
 fn a_store_that_does_not_sync_loses_checkpoints() {
     let dir = Path::new("/run");
     let lost = (0..200).filter(|&seed| {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut model = Model::new(dir);
         let lazy = power_common::Lazy(&model);
         let (committed, _) = go_on(&lazy, dir, 1, 1, 1);
@@ -118,7 +118,7 @@ fn a_store_that_does_not_sync_loses_checkpoints() {
 fn a_real_file_system_that_is_cut_off_keeps_what_was_committed() {
     let Some(mut disk) = ext4("power cuts of a real file system") else { return };
     let cuts = of_environment("RINGFORT_CUTS", CUTS);
-    let mut random = Random(cuts as u64);
+    let mut random = Random::new(cuts as u64);
     let (mut number, mut none, mut new) = (0, 0, 0);
     while number < cuts {
         let shape = random.below(4);

@@ -263,6 +263,42 @@ fn any_call_on_four_ranks_may_fail_and_the_run_goes_on() {
     sweep("system calls, 4 ranks", &job(), 4, 40);
 }
 
+/// Elsewhere each rank looked for the newest checkpoint itself, and they saw different ones.
+#[test]
+fn one_rank_looks_which_checkpoint_is_the_newest() {
+    const TEST: &str = "system calls of a restart";
+    if !strace(TEST) {
+        return;
+    }
+    let Some(mpirun) = mpirun(TEST) else { return };
+    let case = Case::new(&job(), Some(mpirun), 2, DISTURBED);
+    for blind in 0..2 {
+        let (dir, traces) = (case.copy(&format!("blind-{blind}")), case.bench.dir(&format!("blind-traces-{blind}")));
+        std::fs::create_dir_all(&traces).unwrap();
+        // This rank does not find the folder of checkpoints.
+        let inject = |launch: Launch| {
+            let launch =
+                launch.words("strace --seccomp-bpf -f -ff -y -qq -e signal=none -o").path(&traces.join("trace"));
+            launch.words("-e trace=openat -e inject=openat:error=ENOENT -P").path(&dir.join("checkpoints"))
+        };
+        let rank = |launch: Launch, number: usize| {
+            let launch = launch.words("-n 1");
+            let launch = if number == blind { inject(launch) } else { launch };
+            let launch = launch.path(&mpi_common::binary()).words("restart").path(&dir);
+            launch.words(&format!("--threads 1 --steps {DISTURBED} --set checkpoint.async=false"))
+        };
+        let launch = rank(rank(Launch::program(mpirun), 0).word(":"), 1);
+        let ended = launch.ends_anyhow();
+        let looked = lines(&traces).concat().iter().any(|line| line.contains("(INJECTED)"));
+        if blind == 0 {
+            assert!(looked && ended.code != 0, "rank 0 looks: {}\n{}", ended.code, ended.err);
+        } else {
+            assert!(!looked && ended.code == 0, "rank 1 does as it is told: {}\n{}", ended.code, ended.err);
+            assert_same_bits(&dir, &case.undisturbed);
+        }
+    }
+}
+
 /// The checkpoint that is disturbed is the last one, written while the run ends.
 #[test]
 fn any_call_of_a_last_checkpoint_in_flight_may_fail() {

@@ -12,7 +12,7 @@ use ringfort_kernels::Real;
 use super::error::{CheckpointError, Damage};
 use super::manifest::FileRecord;
 use super::meta::Fill;
-use super::store::{Sink, Source, Store};
+use super::store::{Sink, Source, Store, open_patiently};
 use crate::grid::{Extents, Region};
 
 /// Bytes that pass at once; a multiple of every value's size.
@@ -227,7 +227,7 @@ pub(super) fn open(
     record: &FileRecord,
     name: String,
 ) -> Result<Box<dyn Source>, CheckpointError> {
-    let file = store.open(path).map_err(|error| CheckpointError::read(name.clone(), error))?;
+    let file = open_patiently(store, path, true).map_err(|error| CheckpointError::read(name.clone(), error))?;
     match file.bytes() {
         Ok(bytes) if bytes == record.bytes => Ok(file),
         Ok(found) => {

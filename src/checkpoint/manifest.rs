@@ -115,7 +115,7 @@ impl Manifest {
     pub fn read(store: &dyn Store, folder: &Path) -> Result<Self, CheckpointError> {
         let name = shown(folder, MANIFEST);
         let most = (codec::LIMIT + HEADER) as u64;
-        match read_file(store, &folder.join(MANIFEST), most) {
+        match read_file(store, &folder.join(MANIFEST), false, most) {
             Ok(Some(bytes)) => Self::decode(&bytes).map_err(|damage| CheckpointError::Damaged { name, damage }),
             Ok(None) => Err(CheckpointError::Damaged { name, damage: Damage::TooLarge(most) }),
             Err(error) => match CheckpointError::read(name, error) {

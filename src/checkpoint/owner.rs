@@ -41,7 +41,7 @@ impl Owner {
     /// [`CheckpointError::Damaged`] if the file is no record, or the store's error.
     pub fn read(store: &dyn Store, folder: &Path) -> Result<Option<Self>, CheckpointError> {
         let name = shown(folder, NAME);
-        let bytes = match read_file(store, &folder.join(NAME), MOST) {
+        let bytes = match read_file(store, &folder.join(NAME), false, MOST) {
             Ok(bytes) => bytes.unwrap_or_default(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CheckpointError::read(name, error)),

@@ -199,7 +199,7 @@ fn read_job(store: &dyn Store, folder: &Path, record: &FileRecord) -> Result<Str
     if record.bytes > MOST_METADATA {
         return Err(damaged(Damage::TooLarge(MOST_METADATA)));
     }
-    let found = read_file(store, &folder.join(&record.name), MOST_METADATA)
+    let found = read_file(store, &folder.join(&record.name), true, MOST_METADATA)
         .map_err(|error| CheckpointError::read(name.clone(), error))?;
     let bytes = found.ok_or_else(|| damaged(Damage::TooLarge(MOST_METADATA)))?;
     if bytes.len() as u64 != record.bytes {

@@ -6,7 +6,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Pauses between tries to open a file of a network file system.
+const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
 
 /// A file that is being written.
 pub trait Sink: Send {
@@ -200,9 +203,23 @@ pub(super) fn write_file(store: &dyn Store, path: &Path, bytes: &[u8]) -> io::Re
     file.sync()
 }
 
-/// All bytes of the file at `path`, none if it holds more than `most`.
-pub(super) fn read_file(store: &dyn Store, path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = store.open(path)?;
+/// Opens a file, again after a pause where a network file system forgot its handle, or, of one that `is_there` for sure, does not
+/// show its name yet.
+pub(super) fn open_patiently(store: &dyn Store, path: &Path, is_there: bool) -> io::Result<Box<dyn Source>> {
+    for pause in PAUSES {
+        match store.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_there => {}
+            other => return other,
+        }
+        std::thread::sleep(pause);
+    }
+    store.open(path)
+}
+
+/// All bytes of a file opened by [`open_patiently`], none if it holds more than `most`.
+pub(super) fn read_file(store: &dyn Store, path: &Path, is_there: bool, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = open_patiently(store, path, is_there)?;
     let bytes = file.bytes()?;
     if bytes > most {
         return Ok(None);

@@ -351,8 +351,8 @@ fn strips(trials: &[Trial]) -> String {
             let at = x(kill.at_s);
             let _ = write!(
                 svg,
-                "<path d=\"M{at:.2} {:.1}v13m-3 -13l6 6m0 -6l-6 6\" stroke=\"#000\" fill=\"none\"/>",
-                y + 12.0
+                "<path d=\"M{at:.2} {:.1}v10m-4 -9l8 8m0 -8l-8 8\" stroke=\"#000\" stroke-width=\"1.5\" fill=\"none\"/>",
+                y + 14.5
             );
         }
     }

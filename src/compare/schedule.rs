@@ -1,5 +1,7 @@
 //! When processes are killed: a Poisson process, drawn from a seed. Pure.
 
+use crate::random::Rng;
+
 /// A kill: when, and whom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kill {
@@ -11,30 +13,12 @@ pub struct Kill {
 
 /// Kills with a mean of `mtbf_s` seconds between them. The same for the same seed, mean and repeat, whatever is killed.
 pub fn kills(seed: u64, mtbf_s: f64, repeat: u32) -> impl Iterator<Item = Kill> {
-    let mut random = Random(seed ^ mtbf_s.to_bits() ^ (u64::from(repeat) << 32));
+    let mut rng = Rng::new(seed ^ mtbf_s.to_bits() ^ (u64::from(repeat) << 32));
     let mut at_s = 0.0;
     std::iter::from_fn(move || {
-        at_s += -mtbf_s * libm::log(random.unit());
-        Some(Kill { at_s, pick: random.bits() })
+        at_s += -mtbf_s * libm::log(rng.unit());
+        Some(Kill { at_s, pick: rng.bits() })
     })
-}
-
-/// Random numbers after Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    /// Between 0 and 1, neither of them.
-    fn unit(&mut self) -> f64 {
-        ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,6 @@ mod message;
 mod name;
 mod worker;
 
-pub use budget::Rng;
 pub use config::{Bugs, Config, ConfigError, Limits};
 pub use message::{
     Action, BlobOp, BlobReply, Body, Ending, Event, Fence, Handover, Key, Lease, LedgerOp, LedgerReply, Member,

@@ -235,7 +235,8 @@ impl Report {
         self.skipped += 1;
         if self.skipped == 1 {
             say(&format!(
-                "warning: no checkpoint of step {step}: that of step {flight} is still being written. The run goes on, and others                  that come due too early are skipped as well; a longer interval in [checkpoint] or a faster disk avoids this"
+                "warning: no checkpoint of step {step}: that of step {flight} is still being written. The run goes on, and others \
+                 that come due too early are skipped as well; a longer interval in [checkpoint] or a faster disk avoids this"
             ));
         }
     }

@@ -158,6 +158,29 @@ mod tests {
         assert!(!steps.due(after(began, 1e6)));
     }
 
+    proptest::proptest! {
+        /// Elsewhere the clock's rule never came true. Whatever rounds take, checkpoints come as often as they should, and no
+        /// oftener.
+        #[test]
+        fn one_is_due_in_every_interval(minutes in 1_u32..100, rounds in proptest::collection::vec(0.001..100.0_f64, 1..2000)) {
+            let (mut clock, began) = when(&format!("every = \"{minutes} min\""), None, 0);
+            let interval_s = f64::from(minutes) * 60.0;
+            let (mut now_s, mut last_s) = (0.0, 0.0);
+            for round_s in rounds {
+                now_s += round_s;
+                let due = clock.due(after(began, now_s));
+                // A nanosecond is the clock's own step.
+                let early = now_s - last_s < interval_s - 1e-6;
+                let late = now_s - last_s > interval_s + 1e-6;
+                proptest::prop_assert!(!(due && early) && (due || !late), "{last_s} s, then {now_s} s: {due}");
+                if due {
+                    clock.taken(after(began, now_s));
+                    last_s = now_s;
+                }
+            }
+        }
+    }
+
     #[test]
     fn auto_follows_what_is_measured() {
         let (mut clock, began) = when("every = \"auto\"\nmtbf = \"24 h\"", None, 1 << 40);

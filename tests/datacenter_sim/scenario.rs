@@ -1,7 +1,8 @@
 //! A run from a seed: its shape, its workers, its weather and its faults; then calm, and an end.
 
-use ringfort::datacenter::protocol::{Blob, Block, Bugs, Config, Ending, Event, Limits, Rng, WorkerId};
+use ringfort::datacenter::protocol::{Blob, Block, Bugs, Config, Ending, Event, Limits, WorkerId};
 use ringfort::plan::Plan;
+use ringfort::random::Rng;
 
 use super::network::{Cut, Party, Weather};
 use super::physics::Physics;

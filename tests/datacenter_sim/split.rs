@@ -1,7 +1,8 @@
 //! A generation is damaged at the very moment when some know that it is complete and others do not, and often those who know
 //! it die or leave: the others must neither wait for it for ever nor for what it let go of.
 
-use ringfort::datacenter::protocol::{Blob, Block, Bugs, Ending, Event, Rng, WorkerId};
+use ringfort::datacenter::protocol::{Blob, Block, Bugs, Ending, Event, WorkerId};
+use ringfort::random::Rng;
 
 use super::scenario::{Shape, finish};
 use super::stores::damaged;

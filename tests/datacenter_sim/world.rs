@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ringfort::datacenter::protocol::{
-    Action, Blob, BlobOp, BlobReply, Block, Config, Ending, Event, LedgerOp, LedgerReply, Moment, Rng, Value, Worker,
+    Action, Blob, BlobOp, BlobReply, Block, Config, Ending, Event, LedgerOp, LedgerReply, Moment, Value, Worker,
     WorkerId,
 };
+use ringfort::random::Rng;
 
 use super::checks::Checks;
 use super::network::{Cut, Party, Weather};

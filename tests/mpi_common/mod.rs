@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ringfort::clock;
+use ringfort::random::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -441,8 +442,8 @@ pub(crate) fn damage(checkpoint: &Path) {
     fs::write(&path, bytes).unwrap();
 }
 
-/// Random numbers after Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-pub(crate) struct Random(u64);
+/// Random numbers.
+pub(crate) struct Random(Rng);
 
 impl Random {
     /// From `RINGFORT_SEED`, else from the clock; tells the seed.
@@ -450,20 +451,15 @@ impl Random {
         let given = std::env::var("RINGFORT_SEED").ok();
         let seed = given.map_or_else(|| clock::wall().to_bits() >> 8 & 0xffff_ffff, |text| text.parse().unwrap());
         tell(&format!("{test}: RINGFORT_SEED={seed}"));
-        Self(seed)
+        Self::of_seed(seed)
     }
 
     pub(crate) fn of_seed(seed: u64) -> Self {
-        Self(seed)
+        Self(Rng::new(seed))
     }
 
     pub(crate) fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^= bits >> 31;
-        usize::try_from(bits % limit as u64).unwrap()
+        usize::try_from(self.0.below(limit as u64)).unwrap()
     }
 
     pub(crate) fn of<V: Copy>(&mut self, choices: &[V]) -> V {

@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use ringfort::random::Rng;
+
 use super::files::{Tree, tree};
 
 const JOB: &str = r#"
@@ -151,6 +153,33 @@ fn both_modes_crashes_and_restarts_write_the_same_bytes_and_xarray_reads_them() 
     check(growing);
     exports(&straight);
     check(reader(folder.path(), false, &runs.iter().map(PathBuf::as_path).collect::<Vec<_>>()));
+}
+
+/// A run that is cut into pieces at random steps, each on a random number of ranks, after which it goes on.
+#[test]
+fn a_chain_of_twenty_restarts_ends_like_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.toml");
+    fs::write(&path, JOB).unwrap();
+    let [one, chain] = ["one", "chain"].map(|name| folder.path().join(name));
+    let runs = |args: &[&str]| {
+        let ended = ringfort(args).stderr(Stdio::piped()).output().unwrap();
+        assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    };
+    runs(&["run", path.to_str().unwrap(), "--out", one.to_str().unwrap()]);
+    let mut random = Rng::new(20);
+    let mut steps: Vec<u64> = (1..60).collect();
+    while steps.len() > 20 {
+        steps.remove(usize::try_from(random.below(steps.len() as u64)).unwrap());
+    }
+    let mut words = vec!["run", path.to_str().unwrap(), "--out", chain.to_str().unwrap()];
+    for step in steps.into_iter().chain([60]) {
+        let (step, ranks) = (step.to_string(), (1 + random.below(6)).to_string());
+        runs(&[&words[..], &["--steps", &step, "--local-ranks", &ranks]].concat());
+        words = vec!["restart", chain.to_str().unwrap()];
+    }
+    assert!(all(&chain) == all(&one));
+    runs(&["checkpoint", "diff", chain.to_str().unwrap(), one.to_str().unwrap()]);
 }
 
 /// Exports of the run in `dir`: what they hold is what the checkpoint holds.

@@ -21,12 +21,13 @@ use self::goal::{Due, Goal};
 use self::ledger::Roster;
 use self::line::{Line, Main};
 use self::snapshot::Snapshot;
-use super::budget::{Budget, Rng};
+use super::budget::Budget;
 use super::config::Config;
 use super::message::{
     Action, BlobOp, BlobReply, Body, Ending, Event, LedgerOp, LedgerReply, Message, Moment, Note, Record,
 };
 use super::name::{Block, Shell, Value, WorkerId};
+use crate::random::Rng;
 
 /// Periods of the trickle of retries, in deadlines.
 const TRICKLE: u64 = 4;

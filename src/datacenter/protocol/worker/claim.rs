@@ -2,12 +2,12 @@
 //!
 //! Invariant: a write is fenced by the revision of that very block's record, and the epoch rises with every owner.
 
-use super::super::budget::mix;
 use super::super::message::{Fence, Key, Lease, LedgerOp, Note, Record, Why};
 use super::super::name::{Block, Epoch, Revision, WorkerId};
 use super::Worker;
 use super::goal::Goal;
 use super::ledger::LISTED;
+use crate::random::mix;
 
 impl Worker {
     /// Claims blocks without a living owner up to a fair share, and one of an owner who has too many.
