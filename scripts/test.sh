@@ -74,8 +74,9 @@ fi
 MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$mpich_mpirun RINGFORT_BIN="$target/mpich/debug/ringfort" \
     bounded 900 cargo test --locked --test 'mpi*' -- --test-threads=1
 
+# Engine and kernels have no such features: their tests ran above.
 step "tests without MPI"
-bounded 900 cargo test --workspace --no-default-features --locked --lib
+bounded 900 cargo test -p ringfort --no-default-features --locked --lib
 
 step "documentation"
 MPICC=$openmpi_mpicc RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

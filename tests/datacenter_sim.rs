@@ -14,6 +14,8 @@ mod blob_checks;
 mod bugs;
 #[path = "datacenter_sim/checks.rs"]
 mod checks;
+#[path = "datacenter_sim/doubt.rs"]
+mod doubt;
 #[path = "datacenter_sim/late.rs"]
 mod late;
 #[path = "datacenter_sim/losses.rs"]

@@ -27,6 +27,8 @@ pub(super) struct Listing {
     pub(super) written: BTreeSet<u64>,
     /// Manifests that were read and found damaged.
     pub(super) damaged: BTreeSet<u64>,
+    /// A manifest that did not agree with the receipts listed, and when that was seen first.
+    differs: Option<(u64, u64)>,
     /// When the manifest of the newest generation was last read and found whole.
     whole_ms: u64,
 }
@@ -114,7 +116,7 @@ impl Worker {
         }
         let Some(read) = read.filter(|read| read.intact()) else { return self.lacks_manifest(step, read.is_some()) };
         if self.digests(step).is_some_and(|digests| manifest(step, digests) != *read) {
-            return self.alarm(&format!("generation {step}"));
+            return self.doubt(step);
         }
         self.listing.damaged.remove(&step);
         self.listing.whole_ms = self.now();
@@ -138,6 +140,19 @@ impl Worker {
         if step == self.config.plan.steps {
             self.exit(Ending::Done);
         }
+    }
+
+    /// The manifest of generation `step` does not agree with the receipts that were listed. Where these were deleted since, with
+    /// their chunks, nobody can tell what it stands for; if a later listing still shows them, something was computed wrong.
+    fn doubt(&mut self, step: u64) {
+        let since = self.listing.differs.filter(|&(of, _)| of == step).map(|(_, since)| since);
+        if since.is_some_and(|since| self.listing.sent_ms.is_some_and(|sent| sent > since)) {
+            return self.alarm(&format!("generation {step}"));
+        }
+        if since.is_none() {
+            self.listing.differs = Some((step, self.now()));
+        }
+        self.hasten(Goal::List);
     }
 
     /// The manifest of generation `step` was read, and is damaged or missing. It is written again at once if that can be done
