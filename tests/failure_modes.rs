@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use checkpoint_common::{OTHER, Quick, RUN, assert_whole, files, meta, write};
+use checkpoint_common::{OTHER, Quick, RUN, assert_whole, files, meta, names_on_the_disk, write};
 use ringfort::checkpoint::{
     Checkpoint, Disk, FileRecord, Meta, Metadata, Sink, Source, Store, begin, commit, folder, newest,
 };
@@ -77,33 +77,7 @@ impl Store for Watched {
         }
     }
 
-    fn sync_folder(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        Disk.list(path)
-    }
-
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        Disk.create_folder(path)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_file(path)
-    }
-
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_folder(path)
-    }
-
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        Disk.metadata(path)
-    }
+    names_on_the_disk!();
 }
 
 /// After a failed sync some systems take the lost bytes for written ones, and the next sync of the same file succeeds.
@@ -275,33 +249,7 @@ impl Store for Vast {
         Disk.open(path)
     }
 
-    fn sync_folder(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        Disk.list(path)
-    }
-
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        Disk.create_folder(path)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_file(path)
-    }
-
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_folder(path)
-    }
-
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        Disk.metadata(path)
-    }
+    names_on_the_disk!();
 }
 
 /// Counts of bytes and offsets that do not fit 32 bits, with or without a sign.

@@ -286,6 +286,42 @@ impl Sink for QuickSink {
     }
 }
 
+/// The operations on names of a [`Store`] whose names are on the disk.
+macro_rules! names_on_the_disk {
+    () => {
+        fn sync_folder(&self, _path: &Path) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            Disk.rename(from, to)
+        }
+
+        fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+            Disk.list(path)
+        }
+
+        fn create_folder(&self, path: &Path) -> io::Result<()> {
+            Disk.create_folder(path)
+        }
+
+        fn remove_file(&self, path: &Path) -> io::Result<()> {
+            Disk.remove_file(path)
+        }
+
+        fn remove_folder(&self, path: &Path) -> io::Result<()> {
+            Disk.remove_folder(path)
+        }
+
+        fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+            Disk.metadata(path)
+        }
+    };
+}
+
+#[allow(unused_imports, reason = "each test uses some of it")]
+pub(crate) use names_on_the_disk;
+
 impl Store for Quick {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>> {
         Ok(Box::new(QuickSink(Disk.create(path)?)))
@@ -295,31 +331,5 @@ impl Store for Quick {
         Disk.open(path)
     }
 
-    fn sync_folder(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        Disk.list(path)
-    }
-
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        Disk.create_folder(path)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_file(path)
-    }
-
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_folder(path)
-    }
-
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        Disk.metadata(path)
-    }
+    names_on_the_disk!();
 }
