@@ -17,6 +17,7 @@ use ringfort::clock;
 use ringfort::random::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long any command here may take.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -72,8 +73,12 @@ const SETTINGS: [(&str, &str); 9] = [
     ("PRTE_MCA_hwloc_default_binding_policy", "none"),
 ];
 
-/// A command about to start.
-pub(crate) struct Launch(Command);
+/// Where launchers keep files while they run. Open MPI's has one folder for all of a user's jobs: one job that ends removes it
+/// while another that starts makes it, and that one fails now and then.
+const SCRATCH: [&str; 2] = ["OMPI_MCA_orte_tmpdir_base", "PRTE_MCA_prte_tmpdir_base"];
+
+/// A command about to start, and a folder of its launcher's own.
+pub(crate) struct Launch(Command, TempDir);
 
 impl Launch {
     /// `program`, which is to start the program under test.
@@ -85,7 +90,9 @@ impl Launch {
                 command.env(name, value);
             }
         }
-        Self(command)
+        let scratch = tempfile::tempdir().unwrap();
+        command.envs(SCRATCH.map(|name| (name, scratch.path())));
+        Self(command, scratch)
     }
 
     /// The program by itself.
@@ -141,7 +148,7 @@ impl Launch {
         let words =
             format!("{:?}", self.0).split(' ').filter(|word| !word.contains("_MCA_")).collect::<Vec<_>>().join(" ");
         let child = self.0.spawn().unwrap_or_else(|error| panic!("{words}: {error}"));
-        Going { child, out, err, words, began: clock::now() }
+        Going { child, out, err, words, began: clock::now(), _scratch: self.1 }
     }
 
     /// Runs to the end, which must come within [`LONG`] with exit code `code`.
@@ -162,6 +169,7 @@ pub(crate) struct Going {
     err: File,
     words: String,
     began: std::time::Instant,
+    _scratch: TempDir,
 }
 
 impl Going {
@@ -328,7 +336,7 @@ fn rank_of(pid: u32) -> Option<usize> {
 
 /// A folder for one test, and the job in it.
 pub(crate) struct Bench {
-    pub(crate) home: tempfile::TempDir,
+    pub(crate) home: TempDir,
     pub(crate) job: PathBuf,
 }
 
