@@ -11,7 +11,7 @@ use super::{Mode, Outcome, Request, larger, smaller};
 const POINTS: usize = 40;
 /// Width of a drawing in its own units, and of its left and right margins.
 const WIDTH: f64 = 480.0;
-const LEFT: f64 = 46.0;
+const LEFT: f64 = 54.0;
 const RIGHT: f64 = 12.0;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:800px;margin:0 auto;padding:12px}
@@ -20,7 +20,7 @@ table{border-collapse:collapse;font-size:.875em}th,td{padding:3px 8px;text-align
 th:first-child,td:first-child{text-align:left}
 @media(max-width:640px){table,tbody,tr,td{display:block}thead{display:none}tr{border-bottom:1px solid #777;padding:6px 0}
 td,td:first-child{display:flex;justify-content:space-between;border:0;padding:1px 0;text-align:right}td::before{content:attr(data-name);padding-right:1em}td:first-child{font-weight:bold}}
-code{font-size:.8em;overflow-wrap:anywhere}text{font:12px system-ui,sans-serif;fill:#1a1a1a}";
+code{font-size:.8em;overflow-wrap:anywhere}text{font:12px system-ui,sans-serif;fill:#1a1a1a}@media(max-width:640px){text{font-size:15px}}";
 
 /// `text` with what means something in HTML spelt out.
 fn plain(text: &str) -> String {
@@ -169,7 +169,11 @@ fn predictions(outcome: &Outcome) -> String {
 }
 
 fn machines(carried: &[Carried]) -> String {
-    let times = |value: f64| if value.is_finite() && value < 1e4 { format!("{value:.3}") } else { "never ends".into() };
+    let times = |value: f64| match value {
+        _ if value.is_nan() => "not measured".into(),
+        _ if value < 1e4 => format!("{value:.3}"),
+        _ => "never ends".into(),
+    };
     let row = |one: &Carried| {
         vec![format!("{}", one.nodes), format!("{:.0}", one.mtbf_s), times(one.torus), times(one.datacenter)]
     };
@@ -295,7 +299,7 @@ fn frame(axes: &Axes, below: &str, beside: &str) -> String {
     }
     let _ = write!(
         svg,
-        "<line x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{}\" y2=\"{bottom}\" stroke=\"#1a1a1a\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{below}</text><text transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{beside}</text>",
+        "<line x1=\"{LEFT}\" y1=\"{bottom}\" x2=\"{}\" y2=\"{bottom}\" stroke=\"#1a1a1a\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{below}</text><text transform=\"translate(14 {}) rotate(-90)\" text-anchor=\"middle\">{beside}</text>",
         WIDTH - RIGHT,
         (LEFT + WIDTH - RIGHT) / 2.0,
         height - 5.0,

@@ -134,14 +134,15 @@ pub struct Carried {
     pub datacenter: f64,
 }
 
-/// The cost of data-center mode: its time without failures over torus mode's, and the seconds that a failure adds.
+/// The cost of data-center mode: its time without failures over torus mode's, and the seconds that a failure adds; NaN if no run
+/// was hit by one.
 #[must_use]
 pub fn datacenter_cost(kinds: &[Kind]) -> (f64, f64) {
     let of = |mode| kinds.iter().find(|kind| kind.mode == mode).map_or(f64::NAN, |kind| kind.seconds);
     let (torus, datacenter) = (of(Mode::Torus), of(Mode::Datacenter));
     let failing = kinds.iter().filter(|kind| kind.mode == Mode::DatacenterFailing && kind.kills > 0.0);
     let added = failing.map(|kind| (kind.seconds - datacenter) / kind.kills);
-    (datacenter / torus, larger(median(added).unwrap_or(0.0), 0.0))
+    (datacenter / torus, median(added).map_or(f64::NAN, |added_s| larger(added_s, 0.0)))
 }
 
 /// The model on machines of other sizes.
@@ -151,7 +152,7 @@ pub fn carry(model: &Model, kinds: &[Kind], request: &Request) -> Vec<Carried> {
     let one = |&nodes: &f64| {
         let mtbf_s = request.node_mtbf_s / nodes;
         // A failure stops the blocks of one node; as long as it lasts, the others come to wait for them.
-        let datacenter = if added_s < mtbf_s { factor / (1.0 - added_s / mtbf_s) } else { f64::INFINITY };
+        let datacenter = if added_s >= mtbf_s { f64::INFINITY } else { factor / (1.0 - added_s / mtbf_s) };
         Carried { nodes, mtbf_s, torus: model.slowdown_at_best(mtbf_s), datacenter }
     };
     request.nodes.iter().map(one).collect()
@@ -308,10 +309,14 @@ pub fn words(outcome: &Outcome, request: &Request) -> Vec<String> {
     let kinds = kinds(&outcome.trials);
     let (factor, added_s) = datacenter_cost(&kinds);
     let model = &outcome.model;
+    let added = if added_s.is_nan() {
+        "no kill hit it, so that what one costs was not measured".into()
+    } else {
+        format!("each failure added {added_s:.1} s to it")
+    };
     let mut all = vec![format!(
-        "Without failures data-center mode took {factor:.2} times as long as torus mode; each failure added {added_s:.1} s to it. \
-         In torus mode a failure costs {:.1} s of notice, repair and restart, and {:.1} s of steps on average, half of what lies \
-         between two checkpoints.",
+        "Without failures data-center mode took {factor:.2} times as long as torus mode; {added}. In torus mode a failure costs \
+         {:.1} s of notice, repair and restart, and {:.1} s of steps on average, half of what lies between two checkpoints.",
         model.notice_s + model.repair_s + model.restart_s,
         model.every as f64 * model.step_s / 2.0 + model.flush_s,
     )];
@@ -321,10 +326,14 @@ pub fn words(outcome: &Outcome, request: &Request) -> Vec<String> {
             let (first, second) = (torus.seconds, datacenter.seconds);
             let faster = if second < first { "data-center mode" } else { "torus mode" };
             all.push(format!(
-                "With a failure every {mtbf_s} s on average torus mode took {first:.1} s and data-center mode {second:.1} s: \
-                 {faster} was faster."
+                "With a failure every {mtbf_s} s on average torus mode took {first:.1} s (kills that hit it: {}) and data-center mode \
+                 {second:.1} s (kills: {}): {faster} was faster.",
+                torus.kills, datacenter.kills
             ));
         }
+    }
+    if added_s.is_nan() {
+        return all;
     }
     let crossed = carry(model, &kinds, request).into_iter().find(|one| one.datacenter < one.torus);
     all.push(match crossed {

@@ -80,3 +80,27 @@ fn a_manifest_in_doubt_is_read_again() {
         }
     }
 }
+
+#[test]
+fn a_doubt_counts_for_the_next_reading_only() {
+    let step = Shape::new([1, 2], (12, 24)).every;
+    let digests = |second| BTreeMap::from([(Block(0), 5), (Block(1), second)]);
+    let blob = Blob::Manifest { step };
+    let receipt = |block, digest| Blob::Receipt { step, block: Block(block), digest };
+    let all = [blob, receipt(0, 5), receipt(1, 6)];
+    let mut bench = Bench::new();
+    assert!(bench.lists(&all, step));
+    bench.reads(step, &digests(7));
+    // Then it is gone; it is written anew, and once more everything is deleted just before it is read.
+    assert!(bench.lists(&all[..2], step));
+    bench.step(Event::Blob(BlobReply::Got(blob, None)));
+    bench.lists(&all, step);
+    let asked = bench.step(Event::Blob(BlobReply::Stored(blob)));
+    assert!(asked.iter().any(|op| matches!(op, BlobOp::Get(of) if *of == blob)));
+    bench.reads(step, &digests(7));
+    assert_eq!((bench.ended.as_ref(), bench.worker.newest()), (None, 0));
+    // A second doubt in turn counts.
+    assert!(bench.lists(&all, step));
+    bench.reads(step, &digests(7));
+    assert!(matches!(bench.ended, Some(Ending::Alarm(words)) if words.contains("computed twice")));
+}

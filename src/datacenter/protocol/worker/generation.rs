@@ -27,7 +27,7 @@ pub(super) struct Listing {
     pub(super) written: BTreeSet<u64>,
     /// Manifests that were read and found damaged.
     pub(super) damaged: BTreeSet<u64>,
-    /// A manifest that did not agree with the receipts listed, and when that was seen first.
+    /// A manifest that did not agree with the receipts listed when it was last read, and when that was seen first.
     differs: Option<(u64, u64)>,
     /// When the manifest of the newest generation was last read and found whole.
     whole_ms: u64,
@@ -114,9 +114,10 @@ impl Worker {
         if !self.reached(Goal::Manifest(step)) || step < self.newest {
             return;
         }
+        let doubted = self.listing.differs.take_if(|&mut (of, _)| of == step).map(|(_, since)| since);
         let Some(read) = read.filter(|read| read.intact()) else { return self.lacks_manifest(step, read.is_some()) };
         if self.digests(step).is_some_and(|digests| manifest(step, digests) != *read) {
-            return self.doubt(step);
+            return self.doubt(step, doubted);
         }
         self.listing.damaged.remove(&step);
         self.listing.whole_ms = self.now();
@@ -143,15 +144,13 @@ impl Worker {
     }
 
     /// The manifest of generation `step` does not agree with the receipts that were listed. Where these were deleted since, with
-    /// their chunks, nobody can tell what it stands for; if a later listing still shows them, something was computed wrong.
-    fn doubt(&mut self, step: u64) {
-        let since = self.listing.differs.filter(|&(of, _)| of == step).map(|(_, since)| since);
-        if since.is_some_and(|since| self.listing.sent_ms.is_some_and(|sent| sent > since)) {
+    /// their chunks, nobody can tell what it stands for; if it was in doubt before (since `doubted`) and a later listing still
+    /// shows them, something was computed wrong.
+    fn doubt(&mut self, step: u64, doubted: Option<u64>) {
+        if doubted.is_some_and(|since| self.listing.sent_ms.is_some_and(|sent| sent > since)) {
             return self.alarm(&format!("generation {step}"));
         }
-        if since.is_none() {
-            self.listing.differs = Some((step, self.now()));
-        }
+        self.listing.differs = Some((step, doubted.unwrap_or_else(|| self.now())));
         self.hasten(Goal::List);
     }
 
