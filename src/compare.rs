@@ -201,7 +201,7 @@ pub fn compare(request: &Request, tell: &dyn Fn(&str)) -> Result<Outcome, Compar
         let kills: Vec<f64> = trial.kills.iter().filter(|kill| kill.hit).map(|kill| kill.at_s).collect();
         // Machines swing by more than what is asked here: whether kills, checkpoints and restarts explain the rest.
         let own = Model { step_s: trial.pace().unwrap_or(model.step_s), ..model };
-        trial.predicted_s = Some(own.replay(&kills));
+        trial.predicted_s = Some(own.replay_hits(&kills));
     }
     Ok(Outcome { trials, model, launcher: launch.words() })
 }

@@ -5,7 +5,7 @@
 
 use super::schedule::kills;
 use super::trial::Trial;
-use super::{CompareError, Mode, larger};
+use super::{CompareError, Mode, larger, smaller};
 use crate::checkpoint::interval::optimum;
 
 /// Schedules that a band is drawn from.
@@ -79,14 +79,26 @@ impl Model {
     /// Seconds that the run takes under `kills`, in seconds since its start. Those that come while nothing runs kill nobody.
     #[must_use]
     pub fn replay(&self, kills: &[f64]) -> f64 {
+        self.replayed(kills, false)
+    }
+
+    /// The same under kills that are known to have hit: the model's run is there to be hit as well, though it would have ended by
+    /// then, or would not run again yet.
+    #[must_use]
+    pub fn replay_hits(&self, kills: &[f64]) -> f64 {
+        self.replayed(kills, true)
+    }
+
+    fn replayed(&self, kills: &[f64], hit: bool) -> f64 {
         let mut kills = kills.iter().copied().peekable();
         let (mut time, mut done, mut before) = (0.0, 0, self.start_s);
         for _ in 0..RESTARTS {
             let begun = time + before;
             let end = begun + (self.steps - done) as f64 * self.step_s + self.end_s;
-            while kills.next_if(|&at| at < time).is_some() {}
-            let Some(killed) = kills.next().filter(|&at| at < end) else { return end };
-            done += self.committed(done, killed - begun);
+            while kills.next_if(|&at| at < time && !hit).is_some() {}
+            let Some(at) = kills.next().filter(|&at| at < end || hit) else { return end };
+            let killed = larger(smaller(at, end), time);
+            done = if at < end { done + self.committed(done, killed - begun) } else { self.steps };
             time = killed + self.notice_s + self.repair_s;
             before = if done > 0 { self.restart_s } else { self.start_s };
         }
@@ -179,8 +191,12 @@ mod tests {
         assert_eq!(MODEL.replay(&[22.25]), 22.25 + 5.25 + 3.0 + 90.0 + 1.0);
         // Before the first checkpoint: from the start; a second one while nothing runs kills nobody.
         assert_eq!(MODEL.replay(&[5.0, 7.0]), 5.0 + 5.25 + 103.0);
-        // After the last step.
+        // After the last step: nothing runs, or what was killed then starts and ends again.
         assert_eq!(MODEL.replay(&[200.0]), 103.0);
+        assert_eq!(MODEL.replay_hits(&[200.0]), 103.0 + 5.25 + 3.0 + 1.0);
+        assert_eq!(MODEL.replay_hits(&[27.0]), MODEL.replay(&[27.0]));
+        // While it does not run again yet: at once when it does.
+        assert_eq!(MODEL.replay_hits(&[5.0, 7.0]), 5.0 + 2.0 * 5.25 + 103.0);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::protocol::{
 };
 use super::records::{Card, Keys, Over, Records};
 use super::spec::Run;
-use super::tally::{Tally, TallyFile, Times};
+use super::tally::{Stretches, Tally, TallyFile, Times};
 use super::transport::{Secret, Transport, TransportLimits};
 use crate::advance::library::Precise;
 use crate::clock;
@@ -103,8 +103,8 @@ struct Node {
     file: TallyFile,
     times: [Times; 3],
     asked: BTreeMap<Shell, Instant>,
-    /// The furthest step to which it computed each block since it owns it.
-    reached: BTreeMap<Block, u64>,
+    /// The steps of each block that it computed since it owns it.
+    computed: BTreeMap<Block, Stretches>,
     ending: Option<Result<Exit, Failure>>,
 }
 
@@ -192,7 +192,7 @@ impl Node {
             file,
             times: Default::default(),
             asked: BTreeMap::new(),
-            reached: BTreeMap::new(),
+            computed: BTreeMap::new(),
             ending: None,
         };
         node.count();
@@ -237,10 +237,8 @@ impl Node {
             }
             Happened::Computed(Computed::Advanced { event, observed, seconds }) => {
                 if let Event::Advanced { block, from, to, .. } = &event {
-                    let reached = self.reached.entry(*block).or_default();
                     self.tally.steps += to - from;
-                    self.tally.again += (*to).min(*reached).saturating_sub(*from);
-                    *reached = (*to).max(*reached);
+                    self.tally.again += self.computed.entry(*block).or_default().add(*from, *to);
                 }
                 self.tally.compute_seconds += seconds;
                 self.times[COMPUTE].add(seconds);
@@ -357,7 +355,7 @@ impl Node {
             Note::Retried => self.tally.retried += 1,
             Note::Claims(_, _, Why::Stolen(_)) => self.tally.stolen += 1,
             // What is computed anew from here on was lost with the owner before.
-            Note::Owns(block, _) => drop(self.reached.remove(block)),
+            Note::Owns(block, _) => drop(self.computed.remove(block)),
             _ => {}
         }
         let Some((event, fields)) = told(note) else { return };

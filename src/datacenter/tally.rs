@@ -81,6 +81,26 @@ impl Times {
     }
 }
 
+/// Steps of a block that were computed: from each step that begins a stretch to the one that ends it.
+#[derive(Debug, Default)]
+pub struct Stretches(BTreeMap<u64, u64>);
+
+impl Stretches {
+    /// Takes note of the steps from `from` to `to`; gives how many of them were there before.
+    pub fn add(&mut self, from: u64, to: u64) -> u64 {
+        let touching = self.0.range(..=to).rev().take_while(|&(_, &end)| end >= from);
+        let touching: Vec<(u64, u64)> = touching.map(|(&begin, &end)| (begin, end)).collect();
+        let (mut low, mut high, mut before) = (from, to, 0);
+        for (begin, end) in touching {
+            before += end.min(to).saturating_sub(begin.max(from));
+            (low, high) = (low.min(begin), high.max(end));
+            self.0.remove(&begin);
+        }
+        self.0.insert(low, high);
+        before
+    }
+}
+
 /// The file of one worker's counts.
 #[derive(Debug)]
 pub struct TallyFile(File);
@@ -146,6 +166,16 @@ mod tests {
             assert_eq!(read_all(folder.path()).get(&WorkerId(300)).map(|read| read.steps), Some(tally.steps));
         }
         assert!(TallyFile::create(folder.path(), WorkerId(300)).is_err());
+    }
+
+    #[test]
+    fn steps_are_counted_again_that_were_there_before() {
+        let mut stretches = Stretches::default();
+        // What lies before a stretch was never computed, though a later step was reached.
+        let added = [(30, 34), (34, 38), (15, 18), (18, 21), (24, 32), (0, 50), (7, 7), (50, 54)];
+        let before = added.map(|(from, to)| stretches.add(from, to));
+        assert_eq!(before, [0, 0, 0, 0, 2, 20, 0, 0]);
+        assert_eq!(stretches.0, BTreeMap::from([(0, 54)]));
     }
 
     #[test]

@@ -3,14 +3,10 @@
 use std::path::Path;
 
 use ringfort::advance::library::{
-    AnyKernel, ELASTIC, EULER, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, MAXWELL, SHALLOW_WATER, WAVE,
+    ELASTIC, EULER, GRAY_SCOTT, HEAT, LATTICE_BOLTZMANN, LIFE, Library, MAXWELL, SHALLOW_WATER, WAVE,
 };
 use ringfort::job::Job;
-
-use super::relay::Relay;
-
-static RELAY: &dyn AnyKernel = &Relay { steady: false };
-static STEADY_RELAY: &dyn AnyKernel = &Relay { steady: true };
+use ringfort_oracle::{RELAY, STEADY_RELAY};
 
 /// The kernels that tests run.
 pub static LIBRARY: Library = Library::new(&[

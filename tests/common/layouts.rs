@@ -12,14 +12,11 @@ use ringfort::run::shape::{Shape, ShapeError};
 use ringfort::torus::peers::Peers;
 use ringfort::torus::session::Session;
 use ringfort::torus::threads::Threads;
-use ringfort_kernels::{
-    Declaration, Elastic, Euler, GrayScott, Heat, Kernel, KernelError, LatticeBoltzmann, Life, Maxwell, Real, Role,
-    Setup, ShallowWater, Wave,
-};
+use ringfort_kernels::{Declaration, KernelError, Role, Setup};
+use ringfort_oracle::Plain;
+use ringfort_oracle::reference::{Global, Reference};
 
 use super::jobs;
-use super::reference::{Global, Reference};
-use super::relay::Relay;
 
 /// Instruction sets that this machine has.
 pub fn instruction_sets() -> Vec<Simd> {
@@ -48,7 +45,7 @@ impl AnyKernel for On {
 }
 
 /// A precision whose values have bits to compare.
-pub trait Bits: Precise {
+pub trait Bits: Precise + Plain {
     fn bits(self) -> u64;
 }
 
@@ -65,7 +62,7 @@ impl Bits for f32 {
 }
 
 /// States of `job` after each number of steps, by the plain reference.
-pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
+pub fn reference<T: Plain>(job: &Job) -> Vec<Global<T>> {
     let region = job.grid.region();
     let fill = |source: &Option<ringfort::job::Source>| match source {
         None => Vec::new(),
@@ -83,18 +80,7 @@ pub fn reference<T: Real>(job: &Job) -> Vec<Global<T>> {
         steps: usize::try_from(job.time.steps).unwrap(),
         drives: job.point_sources.iter().map(|source| source.in_steps(job.setup.dt)).collect(),
     };
-    match job.declaration.name {
-        "heat" => Heat.build(&job.setup, reference).unwrap(),
-        "gray-scott" => GrayScott.build(&job.setup, reference).unwrap(),
-        "wave" => Wave.build(&job.setup, reference).unwrap(),
-        "maxwell" => Maxwell.build(&job.setup, reference).unwrap(),
-        "elastic" => Elastic.build(&job.setup, reference).unwrap(),
-        "euler" => Euler.build(&job.setup, reference).unwrap(),
-        "lattice-boltzmann" => LatticeBoltzmann.build(&job.setup, reference).unwrap(),
-        "life" => Life.build(&job.setup, reference).unwrap(),
-        "shallow-water" => ShallowWater.build(&job.setup, reference).unwrap(),
-        name => Relay { steady: name == "steady-relay" }.build(&job.setup, reference).unwrap(),
-    }
+    T::states(job.declaration.name, &job.setup, reference)
 }
 
 /// How a job is laid out.

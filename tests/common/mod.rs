@@ -12,6 +12,4 @@
 pub mod jobs;
 pub mod layouts;
 pub mod numbers;
-pub mod reference;
-pub mod relay;
 pub mod runs;

@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 
-use ringfort::grid::{AXES, Boundary, Extents, Grid};
-use ringfort::source::Drive;
+use ringfort_engine::grid::{AXES, Boundary, Extents, Grid};
+use ringfort_engine::source::Drive;
 use ringfort_kernels::{Build, Cell, Declaration, Field, Given, Mirror, Near, Real, Role, Stencil};
 
 /// All fields of the grid, by slot.
