@@ -119,6 +119,23 @@ fn only_our_own_is_removed() {
 }
 
 #[test]
+fn a_ruin_that_nobody_could_own_yet_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    for step in [3, 5, 6, 7] {
+        write::<f64>(&Quick, dir.path(), &state(step)).unwrap();
+    }
+    // Killed after the folder was made; after the owner's record was begun; and something that is no such record.
+    for (step, record) in [(1, None), (2, Some("")), (4, Some("mine"))] {
+        let at = folder(dir.path(), step);
+        std::fs::create_dir(&at).unwrap();
+        record.map_or(Ok(()), |record| std::fs::write(at.join("OWNER"), record)).unwrap();
+    }
+    let pruned = prune(&Quick, dir.path(), RUN, 3, &mut BTreeSet::new());
+    assert_eq!(pruned.removed, [3, 2, 1]);
+    assert_eq!(steps(dir.path()), [7, 6, 5, 4]);
+}
+
+#[test]
 fn a_taken_name_is_freed_without_loss() {
     let dir = tempfile::tempdir().unwrap();
     let at = folder(dir.path(), 5);

@@ -113,10 +113,17 @@ fn ours(store: &dyn Store, entry: &Entry, run: RunId) -> bool {
         (State::Committed(manifest), Ok(None)) => manifest.meta.run == run,
         (State::Committed(manifest), Ok(Some(owner))) => manifest.meta.run == run && owner.run == run,
         (State::Partial, Ok(Some(owner))) => owner.run == run,
-        // A crash between the last two steps of a removal, or the first two of a beginning: nothing in it is lost.
-        (State::Partial, Ok(None)) => store.list(&entry.folder).is_ok_and(|names| names.is_empty()),
+        // A crash between the last two steps of a removal, or the first three of a beginning: nothing in it is lost.
+        (State::Partial, Ok(None) | Err(_)) => holds_nothing(store, &entry.folder),
         _ => false,
     }
+}
+
+/// True if there is nothing in `folder` but perhaps an owner's record that was begun, without a byte.
+fn holds_nothing(store: &dyn Store, folder: &Path) -> bool {
+    let begun =
+        |name: &String| name == owner::NAME && store.metadata(&folder.join(name)).is_ok_and(|file| file.bytes == 0);
+    store.list(folder).is_ok_and(|names| names.iter().all(begun))
 }
 
 /// True if `entry` is a checkpoint and every byte of it is right; false for an unfinished one.
