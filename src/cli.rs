@@ -24,6 +24,7 @@ pub mod plan;
 pub mod render;
 pub mod run;
 pub mod schema;
+mod values;
 pub mod words;
 
 /// Stencil computations over tensor fields: one job file, the same bits on any number of processors.

@@ -17,6 +17,7 @@ pub mod node;
 pub mod observed;
 pub mod part;
 pub mod protocol;
+pub mod query;
 pub mod records;
 pub mod room;
 pub mod spec;

@@ -20,7 +20,7 @@ fn measured(args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "kernel",
     "precision",
     "points",
@@ -41,6 +41,8 @@ const KEYS: [&str; 20] = [
     "roofline",
     "bound_by",
     "share",
+    "plain_roofline",
+    "plain_share",
 ];
 
 #[test]
@@ -65,6 +67,7 @@ fn one_kernel_in_numbers() {
         assert!(plausible.contains(&number(key)), "{key}: {}", found[key]);
     }
     assert_eq!(number("share"), number("updates_per_second") / number("roofline"));
+    assert_eq!(number("plain_share"), number("updates_per_second") / number("plain_roofline"));
     // Fields of 16 MB stay in a cache, or may: then arithmetic alone is the bound.
     assert_eq!(found["bound_by"], "arithmetic");
     assert_eq!(number("roofline"), 1.0 / (7.0 / number("multiply_adds_per_second")));

@@ -225,10 +225,8 @@ fn shells_and_man_know_all_commands() {
 #[test]
 fn commands_that_come_later_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for later in ["query", "log"] {
-        let (code, _, err) = ringfort(folder.path(), &["datacenter", later, "out"]);
-        assert!(code == 2 && err.contains(&format!("ringfort datacenter {later} is not yet supported")), "{err}");
-    }
+    let (code, _, err) = ringfort(folder.path(), &["datacenter", "log", "out"]);
+    assert!(code == 2 && err.contains("ringfort datacenter log is not yet supported"), "{err}");
     let (code, _, err) = ringfort(folder.path(), &["chek", "job.toml"]);
     assert!(code == 2 && err.contains("did you mean check?"), "{err}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -63,7 +63,8 @@ pub struct Args {
 /// `operations_per_update` (`simple`, `divisions`, `roots`), `field_bytes`; `copy_bandwidth` (bytes per second, read and
 /// written), `multiply_adds_per_second`, `divisions_per_second`, `roots_per_second` (null where the kernel has none; medians of
 /// what was measured between the repeats); `roofline` (cell updates per second that these allow), `bound_by` (`memory` or
-/// `arithmetic`: fields that fit in a cache are bound by arithmetic alone) and `share` of it.
+/// `arithmetic`: fields that fit in a cache are bound by arithmetic alone) and `share` of it; `plain_roofline`, what they allow a
+/// plain sweep (one step, stage by stage), and `plain_share` of that.
 ///
 /// # Errors
 ///
@@ -110,7 +111,7 @@ fn known(name: &str) -> Result<&'static str, Failure> {
 }
 
 const HEAD: &str = "\
-kernel         type points       thr    T halo      median   slowest   fastest  roofline share bound by    copy       FMA
+kernel         type points       thr    T halo      median   slowest   fastest  roofline share plain bound by    copy       FMA
 ";
 
 fn as_text(measured: &Measured) -> String {
@@ -130,8 +131,9 @@ fn as_text(measured: &Measured) -> String {
     }
     let _ = writeln!(
         line,
-        " {:4.0}% {:10} {:5.1} GB/s {:5.1} G/s",
+        " {:4.0}% {:4.0}% {:10} {:5.1} GB/s {:5.1} G/s",
         100.0 * measured.share(),
+        100.0 * measured.plain_share(),
         measured.roofline.bound_by,
         measured.ceilings.copy_bandwidth / 1e9,
         measured.ceilings.multiply_adds / 1e9
@@ -164,5 +166,7 @@ fn as_json(measured: &Measured) -> Value {
         "roofline": roofline.updates_per_second,
         "bound_by": roofline.bound_by,
         "share": measured.share(),
+        "plain_roofline": measured.plain.updates_per_second,
+        "plain_share": measured.plain_share(),
     })
 }

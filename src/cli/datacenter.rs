@@ -1,4 +1,7 @@
-//! `ringfort datacenter`: a run on workers that may be lost, a worker, how a run stands, and asking a worker to leave.
+//! `ringfort datacenter`: a run on workers that may be lost, a worker, how a run stands, its state as of a step, and asking a
+//! worker to leave.
+
+mod query;
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -27,7 +30,7 @@ use crate::run::signal::Signals;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  ringfort datacenter run job.toml --workers 4\n  ringfort datacenter status out/job\n  \
-    ringfort datacenter worker out/job"
+    ringfort datacenter worker out/job\n  ringfort datacenter query out/job --at-step 100 --field temperature --out t.npy"
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -39,6 +42,7 @@ enum Command {
     Run(RunArgs),
     Worker(WorkerArgs),
     Status(StatusArgs),
+    Query(query::QueryArgs),
     Drain(DrainArgs),
     /// A command that comes later, or none.
     #[command(external_subcommand)]
@@ -133,9 +137,10 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Command::Run(args) => start(args),
         Command::Worker(args) => work(args),
         Command::Status(args) => show(args),
+        Command::Query(args) => query::query(args),
         Command::Drain(args) => drain(args),
         Command::Other(words) => match words.first().map_or("", String::as_str) {
-            name @ ("query" | "log") => Err(Failure::usage(format!("ringfort datacenter {name} is not yet supported"))),
+            name @ "log" => Err(Failure::usage(format!("ringfort datacenter {name} is not yet supported"))),
             name => Err(Failure::usage(format!(
                 "ringfort datacenter has no command `{name}`; ringfort datacenter --help lists all"
             ))),

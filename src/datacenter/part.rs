@@ -6,6 +6,7 @@
 
 mod shell;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -204,6 +205,21 @@ impl<T: Precise> Part<T> {
         }
         self.engine.advance(&mut self.fields, steps);
         Ok(())
+    }
+
+    /// The blocks whose shells block `number` needs: those around it, each once.
+    #[must_use]
+    pub fn around(&self, number: usize) -> BTreeSet<usize> {
+        // The halo is as deep around every block.
+        let (cuts, grid) = (&self.whole.cuts, &self.whole.job.grid);
+        let boxes = around(grid, &cuts.block(number), self.fields.layout().halo);
+        boxes.iter().map(|beyond| owner(cuts, &beyond.cells)).collect()
+    }
+
+    /// Bytes that the fields of the largest block take.
+    #[must_use]
+    pub fn bytes_of_fields(&self) -> usize {
+        self.engine.bytes(self.whole.cuts.largest(), self.whole.steps)
     }
 
     /// Makes the first value of the first component NaN: a fault on purpose.

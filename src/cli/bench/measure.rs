@@ -41,6 +41,8 @@ pub(super) struct Measured {
     pub(super) field_bytes: usize,
     pub(super) ceilings: Ceilings,
     pub(super) roofline: Roofline,
+    /// That of a plain sweep: one stage after the other, each from memory and back.
+    pub(super) plain: Roofline,
 }
 
 /// Most cell updates per second that a machine allows.
@@ -80,6 +82,11 @@ impl Measured {
     /// Median as a share of the roofline.
     pub(super) fn share(&self) -> f64 {
         self.rates()[1] / self.roofline.updates_per_second
+    }
+
+    /// Median as a share of the roofline of a plain sweep.
+    pub(super) fn plain_share(&self) -> f64 {
+        self.rates()[1] / self.plain.updates_per_second
     }
 }
 
@@ -121,10 +128,11 @@ fn of<T: Precise>(job: &Job, work: &Work, repeats: u32) -> Result<Measured, Fail
     let session = &case.session;
     let extent = session.block().extent;
     let steps_per_pass = session.engine.steps_per_pass(extent, at_once);
-    let bytes_per_update = bytes_per_update(&case, job, steps_per_pass > 1);
+    let bytes_per_update = bytes_of_update(&case, job, steps_per_pass > 1);
     let field_bytes = session.fields.bytes();
     let ceilings = gauge.medians();
-    let from_memory = (field_bytes > CACHE_BYTES).then_some(bytes_per_update);
+    let from_memory = |bytes| (field_bytes > CACHE_BYTES).then_some(bytes);
+    let plain = bytes_of_update(&case, job, false);
     Ok(Measured {
         kernel,
         precision: if T::BYTES == 4 { "f32" } else { "f64" },
@@ -138,7 +146,8 @@ fn of<T: Precise>(job: &Job, work: &Work, repeats: u32) -> Result<Measured, Fail
         bytes_per_update,
         operations,
         field_bytes,
-        roofline: Roofline::new(&ceilings, operations, from_memory, steps_per_pass),
+        roofline: Roofline::new(&ceilings, operations, from_memory(bytes_per_update), steps_per_pass),
+        plain: Roofline::new(&ceilings, operations, from_memory(plain), 1),
         ceilings,
     })
 }
@@ -167,7 +176,7 @@ fn fastest<T: Precise>(case: &mut Case<T>) -> Result<usize, Failure> {
 
 /// Least bytes that a pass moves to and from memory per cell: each value that is read, and each that is written, once; stage by
 /// stage, or of the whole pass where all its stages are `fused`.
-fn bytes_per_update<T: Precise>(case: &Case<T>, job: &Job, fused: bool) -> usize {
+fn bytes_of_update<T: Precise>(case: &Case<T>, job: &Job, fused: bool) -> usize {
     let footprint = case.session.engine.program().footprint();
     let full = |slot: usize| case.session.fields.is_full(slot);
     let values = if fused {

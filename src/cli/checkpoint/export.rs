@@ -1,21 +1,16 @@
 //! `ringfort checkpoint export`: a field of a checkpoint as a NumPy array or a VTK image.
 //!
-//! Sources: NumPy enhancement proposal 1, "A simple file format for NumPy arrays"; VTK file formats, "XML formats",
-//! ImageData with appended raw data.
+//! Source: VTK file formats, "XML formats", ImageData with appended raw data.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
-
-use ringfort_kernels::Role;
+use std::path::Path;
 
 use super::{failure, print};
 use crate::advance::library::Precise;
 use crate::checkpoint::{Checkpoint, FieldMeta, Precision};
-use crate::cli::library;
+use crate::cli::{library, values};
 use crate::exit::Failure;
 use crate::grid::{AXES, Region};
-use crate::job::{Job, unknown_word};
+use crate::job::Job;
 use crate::observe::record::RunRecord;
 use crate::run::derive::derive;
 use crate::run::memory;
@@ -77,56 +72,31 @@ fn find(checkpoint: &Checkpoint<'_>, name: &str) -> Result<(What, FieldMeta), Fa
         );
         Failure::usage(words)
     })?;
-    let shown = |role| matches!(role, Role::Component | Role::Coefficient | Role::Derived);
-    let known: Vec<&str> =
-        job.declaration.fields.iter().filter(|field| shown(field.role)).map(|field| field.name).collect();
-    let slot = job.declaration.slot(name).filter(|_| known.contains(&name));
-    let slot = slot.ok_or_else(|| Failure::usage(unknown_word("field", name, &known)))?;
+    let slot = values::find(&job, name)?;
     let about = FieldMeta::of(&job.declaration.fields[slot], job.grid.axes);
-    if about_nothing(&job, slot) {
-        return Err(Failure::usage(format!("the job gives no `{name}`, so it has no values")));
-    }
     Ok((What::Other(Box::new(job), slot), about))
 }
 
-/// True for a coefficient that the job does not give.
-fn about_nothing(job: &Job, slot: usize) -> bool {
-    job.declaration.fields[slot].role == Role::Coefficient && job.sources[slot].is_none()
-}
-
-/// Writes the file under another name first, so that it is there whole or not at all.
 fn write<T: Precise>(
     checkpoint: &Checkpoint<'_>,
     what: &What,
     about: &FieldMeta,
     (kind, out): (Kind, &Path),
 ) -> Result<(), Failure> {
-    let part = PathBuf::from(format!("{}.part", out.display()));
-    let refused = |source: io::Error| Failure::usage(format!("cannot write {}: {source}", out.display()));
-    let mut file = BufWriter::new(File::create(&part).map_err(refused)?);
-    let written = (|| {
-        let head = match kind {
-            Kind::Npy => npy_head::<T>(checkpoint),
+    let grid = &checkpoint.meta().grid;
+    values::write(out, |put| {
+        put(&match kind {
+            Kind::Npy => values::npy_head::<T>(grid.own(&grid.points)),
             Kind::Vti => vti_head::<T>(checkpoint, about),
-        };
-        file.write_all(&head).map_err(refused)?;
+        })?;
         for layer in layers(checkpoint) {
-            let values = values::<T>(checkpoint, what, &layer)?;
-            let mut bytes = vec![0; values.len() * T::BYTES];
-            for (to, value) in bytes.chunks_exact_mut(T::BYTES).zip(&values) {
-                value.write_le(to);
-            }
-            file.write_all(&bytes).map_err(refused)?;
+            put(&values::bytes(&layer_values::<T>(checkpoint, what, &layer)?))?;
         }
-        if matches!(kind, Kind::Vti) {
-            file.write_all(b"\n  </AppendedData>\n</VTKFile>\n").map_err(refused)?;
+        match kind {
+            Kind::Npy => Ok(()),
+            Kind::Vti => put(b"\n  </AppendedData>\n</VTKFile>\n"),
         }
-        file.flush().and_then(|()| fs::rename(&part, out)).map_err(refused)
-    })();
-    if written.is_err() {
-        let _may_be_absent = fs::remove_file(&part);
-    }
-    written
+    })
 }
 
 /// Boxes that follow each other in memory and hold whole parts, so that each chunk is read once.
@@ -141,7 +111,7 @@ fn layers(checkpoint: &Checkpoint<'_>) -> impl Iterator<Item = Region> + use<> {
     })
 }
 
-fn values<T: Precise>(checkpoint: &Checkpoint<'_>, what: &What, layer: &Region) -> Result<Vec<T>, Failure> {
+fn layer_values<T: Precise>(checkpoint: &Checkpoint<'_>, what: &What, layer: &Region) -> Result<Vec<T>, Failure> {
     let copies = if matches!(what, What::Component(_)) { 2 } else { DERIVED_COPIES };
     let needed = (layer.cells() as u64).saturating_mul(T::BYTES as u64 * copies);
     if memory::available().is_some_and(|free| needed > free) {
@@ -167,20 +137,6 @@ fn values<T: Precise>(checkpoint: &Checkpoint<'_>, what: &What, layer: &Region) 
         }
     }
     Ok(values)
-}
-
-/// What stands before the values in a `.npy` file: magic, version, and a dictionary padded to 64 bytes.
-fn npy_head<T: Precise>(checkpoint: &Checkpoint<'_>) -> Vec<u8> {
-    let grid = &checkpoint.meta().grid;
-    let shape: String = grid.own(&grid.points).iter().map(|points| format!("{points}, ")).collect();
-    let shape = if grid.axes == 1 { shape.trim_end() } else { shape.trim_end_matches(", ") };
-    let mut text = format!("{{'descr': '<f{}', 'fortran_order': False, 'shape': ({shape}), }}", T::BYTES);
-    let begin = 10;
-    text.push_str(&" ".repeat((begin + text.len() + 1).next_multiple_of(64) - begin - text.len() - 1));
-    text.push('\n');
-    // Four axes of at most 13 digits: far below 2^16 bytes.
-    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
-    [b"\x93NUMPY\x01\x00".as_slice(), &length.to_le_bytes(), text.as_bytes()].concat()
 }
 
 /// What stands before the values in a `.vti` file. VTK names the fastest axis first, and has three.

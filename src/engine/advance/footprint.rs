@@ -20,6 +20,8 @@ pub const MAX_STAGES: usize = 8;
 pub struct PassFootprint {
     /// Slots read and how many cells away along each of the four axes; zeros: the own point only.
     pub reads: Vec<(usize, [usize; AXES])>,
+    /// Of each of these slots the first and the last plane that is read, counted from the own one along the kernel's first axis.
+    pub planes: Vec<[isize; 2]>,
     /// Slots written.
     pub writes: Vec<usize>,
 }
@@ -53,6 +55,12 @@ impl PassFootprint {
     #[must_use]
     pub fn spreading(&self) -> Vec<usize> {
         self.reads.iter().map(|(slot, _)| *slot).filter(|&slot| self.spreads(slot)).collect()
+    }
+
+    /// True if two planes computed together share what they read.
+    #[must_use]
+    pub fn shares_planes(&self) -> bool {
+        self.planes.iter().any(|[low, high]| low < high)
     }
 
     /// True if `slot` is read.
@@ -200,10 +208,13 @@ impl Footprint {
     }
 }
 
+/// A slot that is read, how far, and its first and last plane.
+type Noted = (usize, [usize; AXES], [isize; 2]);
+
 /// A cell that notes what is read and written.
 #[derive(Default)]
 struct Recorder<const D: usize> {
-    reads: RefCell<Vec<(usize, [usize; AXES])>>,
+    reads: RefCell<Vec<Noted>>,
     writes: Vec<usize>,
 }
 
@@ -213,7 +224,8 @@ impl<const D: usize> Recorder<D> {
         reads.sort_unstable();
         let mut writes = self.writes;
         writes.sort_unstable();
-        PassFootprint { reads, writes }
+        let planes = reads.iter().map(|&(_, _, planes)| planes).collect();
+        PassFootprint { reads: reads.into_iter().map(|(slot, reach, _)| (slot, reach)).collect(), planes, writes }
     }
 }
 
@@ -222,10 +234,12 @@ impl<const D: usize> Near<f64, D> for Recorder<D> {
         assert!(slot < MAX_SLOTS, "slot {slot}, but a kernel has at most {MAX_SLOTS}");
         assert!(!self.writes.contains(&slot), "a stage reads slot {slot} after it set it");
         let mut reads = self.reads.borrow_mut();
-        let place = reads.iter().position(|(read, _)| *read == slot).unwrap_or_else(|| {
-            reads.push((slot, [0; AXES]));
+        let place = reads.iter().position(|(read, ..)| *read == slot).unwrap_or_else(|| {
+            reads.push((slot, [0; AXES], [offset[0]; 2]));
             reads.len() - 1
         });
+        let planes = &mut reads[place].2;
+        *planes = [planes[0].min(offset[0]), planes[1].max(offset[0])];
         for (axis, cells) in offset.iter().enumerate() {
             let reach = &mut reads[place].1[AXES - D + axis];
             *reach = (*reach).max(cells.unsigned_abs());

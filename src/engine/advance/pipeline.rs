@@ -26,6 +26,8 @@ pub(super) struct Read {
     pub(super) slot: usize,
     pub(super) source: Source,
     pub(super) reach: [usize; AXES],
+    /// The last plane that is read, counted from the stage's own.
+    pub(super) front: isize,
 }
 
 /// One field that a stage writes.
@@ -90,12 +92,12 @@ impl Pipeline {
             for axis in 0..AXES {
                 margin[axis] -= radius[axis];
             }
-            let reads = pass.reads.iter().map(|&(slot, reach)| {
+            let reads = pass.reads.iter().zip(&pass.planes).map(|(&(slot, reach), &[_, front])| {
                 let source = present(&latest, slot);
                 if let Source::Version(version) = source {
                     pipeline.versions[version].is_read(lag, reach, first);
                 }
-                Read { slot, source, reach }
+                Read { slot, source, reach, front }
             });
             let reads = reads.collect();
             let mut writes = Vec::new();

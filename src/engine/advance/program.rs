@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use ringfort_kernels::{Build, Cell, Near, Real, Stencil};
 
-use super::footprint::Footprint;
+use super::footprint::{Footprint, PassFootprint};
 use super::lanes::{Simd, Vector};
 use super::rows::{Code, MOST_TOGETHER, Planes, rows, stage_avx2, stage_avx512, stages};
 use crate::field::{Fields, Span};
@@ -137,12 +137,12 @@ impl<S: Stencil<D>, T: Vectors, const D: usize> Compiled<S, T, D> {
     /// As for `Program::run`; the instruction set is not [`Simd::Baseline`].
     #[cfg(target_arch = "x86_64")]
     #[expect(unsafe_code, reason = "vector instructions")]
-    unsafe fn vectors<const J: usize, const PAST: bool>(&self, stage: usize, planes: &Planes<T>, span: &Span) {
+    unsafe fn vectors<const J: usize>(&self, stage: usize, planes: &Planes<T>, span: &Span) {
         // SAFETY: passed on, and the instruction set was detected.
         unsafe {
             match self.simd {
-                Simd::Avx512 => stage_avx512::<S, T, D, J, PAST>(&self.stencil, stage, planes, span),
-                _ => stage_avx2::<S, T, D, J, PAST>(&self.stencil, stage, planes, span),
+                Simd::Avx512 => stage_avx512::<S, T, D, J>(&self.stencil, stage, planes, span),
+                _ => stage_avx2::<S, T, D, J>(&self.stencil, stage, planes, span),
             }
         }
     }
@@ -168,31 +168,30 @@ impl<S: Stencil<D>, T: Vectors, const D: usize> Program<T> for Compiled<S, T, D>
     }
 
     fn together(&self) -> usize {
-        // One value at a time there is nothing to gain, and compilers have less to do.
-        if self.simd == Simd::Baseline { 1 } else { MOST_TOGETHER }
+        // One value at a time there is nothing to gain, and compilers have less to do; nor where planes share nothing.
+        let shares = self.footprint.stages.iter().any(PassFootprint::shares_planes);
+        if self.simd == Simd::Baseline || !shares { 1 } else { MOST_TOGETHER }
     }
 
     #[expect(unsafe_code, reason = "threads write disjoint boxes of the same field")]
     unsafe fn run(&self, pass: Pass, planes: &Planes<T>, span: &Span, together: usize) {
         match pass {
             // SAFETY: passed on.
-            Pass::Prepare => unsafe { rows::<S, T, T, D, 1, false>(&self.stencil, Code::Prepare, planes, span) },
+            Pass::Prepare => unsafe { rows::<S, T, T, D, 1>(&self.stencil, Code::Prepare, planes, span) },
             // SAFETY: passed on.
-            Pass::Start => unsafe { rows::<S, T, T, D, 1, false>(&self.stencil, Code::Start, planes, span) },
+            Pass::Start => unsafe { rows::<S, T, T, D, 1>(&self.stencil, Code::Start, planes, span) },
             Pass::Stage(stage) => {
                 #[cfg(target_arch = "x86_64")]
-                match (self.simd, together, planes.passes_by()) {
-                    (Simd::Baseline, ..) => {}
+                match (self.simd, together) {
+                    (Simd::Baseline, _) => {}
                     // SAFETY: passed on.
-                    (_, 1, _) => return unsafe { self.vectors::<1, false>(stage, planes, span) },
+                    (_, 1) => return unsafe { self.vectors::<1>(stage, planes, span) },
                     // SAFETY: passed on.
-                    (_, _, false) => return unsafe { self.vectors::<2, false>(stage, planes, span) },
-                    // SAFETY: passed on.
-                    (_, _, true) => return unsafe { self.vectors::<2, true>(stage, planes, span) },
+                    _ => return unsafe { self.vectors::<2>(stage, planes, span) },
                 }
                 assert_eq!(together, 1, "planes computed one by one");
                 // SAFETY: passed on.
-                unsafe { stages::<S, T, T, D, 1, false>(&self.stencil, stage, planes, span) }
+                unsafe { stages::<S, T, T, D, 1>(&self.stencil, stage, planes, span) }
             }
         }
     }

@@ -22,10 +22,12 @@ const WINDOW: usize = 2 * MAX_REACH + MOST_TOGETHER;
 pub(super) const LAST_CACHE_BYTES: usize = 32 << 20;
 /// Bytes of a core's own cache that may hold rows of all planes that are read: the rest is for what is written.
 const OWN_CACHE_BYTES: usize = 640 << 10;
+/// First axis of grids of two axes, whose planes are rows.
+const PLANES_OF_ROWS: usize = AXES - 2;
 /// Fewest rows of each plane for which it pays to sweep strips of planes.
 const FEWEST_ROWS: usize = 16;
 /// Most planes that are fetched ahead.
-const MOST_AHEAD: usize = 16;
+const MOST_AHEAD: usize = 2 * MOST_WRITES;
 /// Bytes that what comes from memory is fetched ahead within a tile: some rows, so that it is there in time and still in the
 /// nearest cache.
 pub(super) const AHEAD_BYTES: usize = 4096;
@@ -79,11 +81,6 @@ impl<T> Planes<T> {
     /// Says whether what is written goes past the caches, since nobody reads it soon. Its rows begin at cache lines.
     pub(super) fn pass_by(&mut self, past_cache: bool) {
         self.past_cache = past_cache;
-    }
-
-    /// True if what is written goes past the caches.
-    pub(super) fn passes_by(&self) -> bool {
-        self.past_cache
     }
 
     /// The plane `cells` away of `slot`, as it is read.
@@ -159,34 +156,43 @@ impl<'a, T: Real> View<'a, T> {
     }
 
     /// Rows of each plane such that what is read of them, and fetched ahead of it, stays in a core's own cache from one plane to
-    /// the next; any number where fields come from a larger cache, or so few would fit that most would be read twice.
-    pub(super) fn rows_in_cache(&self, together: usize) -> usize {
-        let around = self.pass.radius()[AXES - 2];
+    /// the next; none where fields come from a larger cache, or so few would fit that most would be read twice.
+    pub(super) fn rows_in_cache(&self, together: usize) -> Option<usize> {
+        // Where planes are rows, none of them is read twice.
+        let (around, fewest) = match self.first {
+            PLANES_OF_ROWS => (0, 1),
+            _ => (self.pass.radius()[AXES - 2], FEWEST_ROWS.max(2 * self.pass.radius()[AXES - 2])),
+        };
         let bytes = |&(slot, reach): &(usize, [usize; AXES])| {
             let row = self.stride[slot][AXES - 2].unsigned_abs() * T::BYTES;
             if self.stride[slot][self.first] == 0 { 0 } else { (2 * reach[self.first] + 2 * together) * row }
         };
         let row = self.pass.reads.iter().map(bytes).sum::<usize>().max(1);
-        match (OWN_CACHE_BYTES / row).saturating_sub(2 * around) {
-            rows if self.from_memory && rows >= FEWEST_ROWS.max(2 * around) => rows,
-            _ => usize::MAX,
-        }
+        let rows = (OWN_CACHE_BYTES / row).saturating_sub(2 * around);
+        (self.from_memory && rows >= fewest).then_some(rows)
     }
 
-    /// Points `planes` at the `together` planes from index `plane` on and those around them.
-    pub(super) fn place(&self, planes: &mut Planes<T>, plane: isize, together: usize) {
+    /// Points `planes` at the `together` planes from index `plane` on and those around them. What comes from memory is fetched
+    /// ahead: the same rows of the next planes if these `stay` in a core's own cache until then, else some rows on.
+    pub(super) fn place(&self, planes: &mut Planes<T>, plane: isize, together: usize, stay: bool) {
         // A grid of one axis is a single plane, its row.
         let across = if self.first == AXES - 1 { 0 } else { 1 };
         planes.forget_ahead();
         planes.pass_by(self.past_cache);
-        for (slot, reach) in &self.pass.reads {
+        for ((slot, reach), [_, front]) in self.pass.reads.iter().zip(&self.pass.planes) {
             let (stride, reach) = (self.stride[*slot], reach[self.first].cast_signed() * across);
             for cells in -reach..together.cast_signed() + reach {
                 let address = self.from[*slot].wrapping_offset((plane + cells) * across * stride[self.first]);
                 planes.read(*slot, cells, address, stride);
-                if self.from_memory && cells >= reach && stride[self.first] != 0 {
-                    // The same rows of the planes that come next: there in time, and still in a cache of the core's own.
-                    planes.ahead(address.wrapping_offset(together.cast_signed() * across * stride[self.first]), stride);
+                let new = (*front..*front + together.cast_signed()).contains(&cells);
+                if self.from_memory && new && stride[self.first] != 0 {
+                    planes.ahead(
+                        match stay {
+                            true => address.wrapping_offset(together.cast_signed() * across * stride[self.first]),
+                            false => address.wrapping_byte_add(AHEAD_BYTES),
+                        },
+                        stride,
+                    );
                 }
             }
         }
@@ -224,14 +230,14 @@ pub(super) enum Code {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 #[expect(unsafe_code, reason = "vector instructions")]
-pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, const J: usize, const PAST: bool>(
+pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, const J: usize>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
     span: &Span,
 ) {
     // SAFETY: passed on.
-    unsafe { stages::<S, T, T::Avx512, D, J, PAST>(s, stage, planes, span) }
+    unsafe { stages::<S, T, T::Avx512, D, J>(s, stage, planes, span) }
 }
 
 /// # Safety
@@ -240,14 +246,14 @@ pub(super) unsafe fn stage_avx512<S: Stencil<D>, T: Vectors, const D: usize, con
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[expect(unsafe_code, reason = "vector instructions")]
-pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const J: usize, const PAST: bool>(
+pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const J: usize>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
     span: &Span,
 ) {
     // SAFETY: passed on.
-    unsafe { stages::<S, T, T::Avx2, D, J, PAST>(s, stage, planes, span) }
+    unsafe { stages::<S, T, T::Avx2, D, J>(s, stage, planes, span) }
 }
 
 /// Gives the stage as a literal, so that a kernel's `match` on it costs nothing.
@@ -257,7 +263,7 @@ pub(super) unsafe fn stage_avx2<S: Stencil<D>, T: Vectors, const D: usize, const
 /// As for `Program::run`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
-pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
+pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
     s: &S,
     stage: usize,
     planes: &Planes<T>,
@@ -267,7 +273,7 @@ pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize
         ($($number:literal)*) => {
             match stage {
                 // SAFETY: passed on.
-                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D, J, PAST>(s, Code::Stage($number), planes, span) },)*
+                $($number if S::STAGES > $number => unsafe { rows::<S, T, L, D, J>(s, Code::Stage($number), planes, span) },)*
                 _ => unreachable!("stage {stage} of {}", S::STAGES),
             }
         };
@@ -282,7 +288,7 @@ pub(super) unsafe fn stages<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize
 /// As for `Program::run`.
 #[inline(always)]
 #[expect(unsafe_code, reason = "row access")]
-pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
+pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
     s: &S,
     code: Code,
     planes: &Planes<T>,
@@ -309,13 +315,13 @@ pub(super) unsafe fn rows<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, 
                     }
                 }
                 while x < end {
-                    together::<S, T, L, D, J, PAST>(s, code, (&from, &to, strides), [0, z, y, opaque(x)]);
+                    together::<S, T, L, D, J>(s, code, (&from, &to, strides), [0, z, y, opaque(x)], planes.past_cache);
                     x += width;
                 }
             }
         }
     }
-    if PAST {
+    if planes.past_cache {
         L::fence();
     }
 }
@@ -335,21 +341,22 @@ fn opaque(mut x: isize) -> isize {
 
 /// One vector of each of `J` planes. All are computed before any is stored, so that what they share is loaded once.
 #[inline(always)]
-fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize, const PAST: bool>(
+fn together<S: Stencil<D>, T: Real, L: Vector<T>, const D: usize, const J: usize>(
     s: &S,
     code: Code,
     (from, to, strides): Addresses<'_, T>,
     cell: [isize; AXES],
+    past_cache: bool,
 ) {
     let mut first = At { from, to, strides, cell, plane: 0, new: New::none() };
     call::<S, T, L, D>(s, code, &mut first);
     if J == 2 {
         let mut second = At { from, to, strides, cell, plane: 1, new: New::none() };
         call::<S, T, L, D>(s, code, &mut second);
-        first.store::<D, PAST>();
-        second.store::<D, PAST>();
+        first.store::<D>(past_cache);
+        second.store::<D>(past_cache);
     } else {
-        first.store::<D, PAST>();
+        first.store::<D>(past_cache);
     }
 }
 
@@ -403,17 +410,18 @@ impl<T: Real, L: Vector<T>> At<'_, T, L> {
         at
     }
 
-    /// Stores the new values.
+    /// Stores the new values. Where to is asked of each, which costs nothing beside what memory does: code for either would be
+    /// as long again as the kernel's.
     #[inline(always)]
     #[expect(unsafe_code, reason = "row access")]
-    fn store<const D: usize, const PAST: bool>(&self) {
+    fn store<const D: usize>(&self, past_cache: bool) {
         for number in 0..self.new.count {
             // SAFETY: the first `count` values were set. The footprint holds every slot that the kernel sets, and the caller
             // of `Program::run` gave it an address that is valid for the cells of the span, which this thread alone writes.
             unsafe {
                 let (slot, value) = self.new.values[number].assume_init();
                 let to = self.to[slot][self.plane].offset(self.position(&self.strides.1[slot], [0; D]));
-                if PAST { value.store_past_cache(to) } else { value.store(to) }
+                if past_cache { value.store_past_cache(to) } else { value.store(to) }
             }
         }
     }

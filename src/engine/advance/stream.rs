@@ -114,7 +114,8 @@ impl<T: Real> Run<'_, '_, T> {
                         let repeated = self.stream.engine.edges.repeated(self.first, index);
                         let (address, stride) = self.stream.addresses.plane(slot, self.first, repeated);
                         self.planes.read(read.slot, index - indices.start, address.cast_const(), stride);
-                        if self.stream.past_cache && index >= indices.start + reach {
+                        let new = (indices.start + read.front..indices.end + read.front).contains(&index);
+                        if self.stream.past_cache && new {
                             self.planes.ahead(address.cast_const().wrapping_byte_add(AHEAD_BYTES), stride);
                         }
                     }

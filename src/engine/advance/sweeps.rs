@@ -266,7 +266,7 @@ impl<T: Real> Engine<T> {
             Pass::Prepare | Pass::Start => (*span, 1),
         };
         if first == AXES - 1 {
-            view.place(&mut planes, 0, 1);
+            view.place(&mut planes, 0, 1, false);
             // SAFETY: `span` and what it reads lie inside the storage, which `Engine::pass` checked; the fields are borrowed
             // by it, and its tiles have no common cells. Rows may be widened into the halo and the slack around rows.
             unsafe { self.program.run(pass, &planes, &rows, 1) };
@@ -274,12 +274,12 @@ impl<T: Real> Engine<T> {
         }
         let (cut, deep) = (first + 1, view.rows_in_cache(most));
         // Rows themselves are not cut.
-        let strips = if cut < AXES - 1 { span.extent(cut).div_ceil(deep) } else { 1 };
+        let strips = if cut < AXES - 1 { deep.map_or(1, |rows| span.extent(cut).div_ceil(rows)) } else { 1 };
         for strip in pieces_along(&rows, cut, strips) {
             let mut plane = span.low[first];
             while plane < span.high[first] {
                 let together = most.min((span.high[first] - plane).cast_unsigned());
-                view.place(&mut planes, plane, together);
+                view.place(&mut planes, plane, together, deep.is_some());
                 // SAFETY: as above.
                 unsafe { self.program.run(pass, &planes, &strip.with(first, plane, plane + 1), together) };
                 plane += together.cast_signed();
