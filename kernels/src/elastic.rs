@@ -27,6 +27,7 @@ use crate::declare::{Beyond, Declaration, Field, Mirror, Parameter, ParameterKin
 use crate::lane::Lane;
 use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
+use crate::unroll::unroll;
 
 const VELOCITY: [&str; 3] = ["velocity_x", "velocity_y", "velocity_z"];
 const NORMAL: [&str; 3] = ["stress_xx", "stress_yy", "stress_zz"];
@@ -123,12 +124,12 @@ impl<const AXES: usize, const R: usize, const VARYING: bool> Solid<AXES, R, VARY
     #[allow(clippy::cast_possible_wrap, reason = "at most 2 cells")]
     fn and_slope<L: Lane>(&self, cell: &impl Near<L, AXES>, slot: usize, d: usize, ahead: bool, sum: L) -> L {
         let mut sum = sum;
-        for k in 0..R {
-            let (far, near) = (k as isize + 1, -(k as isize));
+        unroll!(K < R, {
+            let (far, near) = (K as isize + 1, -(K as isize));
             let (high, low) = if ahead { (far, near) } else { (-near, -far) };
             let step = cell.along(slot, axis(AXES, d), high) - cell.along(slot, axis(AXES, d), low);
-            sum = L::of(self.per[d][k]).mul_add(step, sum);
-        }
+            sum = L::of(self.per[d][K]).mul_add(step, sum);
+        });
         sum
     }
 
@@ -159,10 +160,10 @@ impl<const AXES: usize, const R: usize, const VARYING: bool> Solid<AXES, R, VARY
     #[inline(always)]
     fn accelerate<L: Lane>(&self, cell: &mut impl Cell<L, AXES>, d: usize) {
         let mut force = L::of(0.0);
-        for other in 0..AXES {
-            let slot = if other == d { normal(AXES, d) } else { shear(AXES, pair(d, other)) };
-            force = self.and_slope(cell, slot, other, other == d, force);
-        }
+        unroll!(OTHER < AXES, {
+            let slot = if OTHER == d { normal(AXES, d) } else { shear(AXES, pair(d, OTHER)) };
+            force = self.and_slope(cell, slot, OTHER, OTHER == d, force);
+        });
         let light = if VARYING && self.dense { cell.here(light(AXES, d)) } else { L::of(self.light) };
         let next = light.mul_add(force, cell.here(d));
         let next = self.absorbed(cell, d, AXES, next);
@@ -173,22 +174,22 @@ impl<const AXES: usize, const R: usize, const VARYING: bool> Solid<AXES, R, VARY
     #[inline(always)]
     fn stretch<L: Lane>(&self, cell: &mut impl Cell<L, AXES>) {
         let mut rates = [L::of(0.0); AXES];
-        for d in 0..AXES {
-            rates[d] = self.and_slope(cell, d, d, false, L::of(0.0));
-        }
+        unroll!(D < AXES, {
+            rates[D] = self.and_slope(cell, D, D, false, L::of(0.0));
+        });
         let (stiff, lame) = match VARYING {
             true => (cell.here(stiff(AXES)), cell.here(lame(AXES))),
             false => (L::of(self.stiff), L::of(self.lame)),
         };
-        for d in 0..AXES {
-            let mut others = rates[if d == 0 { 1 } else { 0 }];
+        unroll!(D < AXES, {
+            let mut others = rates[if D == 0 { 1 } else { 0 }];
             if AXES == 3 {
-                others = others + rates[if d == 2 { 1 } else { 2 }];
+                others = others + rates[if D == 2 { 1 } else { 2 }];
             }
-            let next = stiff.mul_add(rates[d], lame.mul_add(others, cell.here(normal(AXES, d))));
+            let next = stiff.mul_add(rates[D], lame.mul_add(others, cell.here(normal(AXES, D))));
             let next = self.absorbed(cell, AXES, AXES, next);
-            cell.set(normal(AXES, d), next);
-        }
+            cell.set(normal(AXES, D), next);
+        });
     }
 
     /// What shearing does to a shear stress.
@@ -216,14 +217,10 @@ impl<const AXES: usize, const R: usize, const VARYING: bool> Stencil<AXES> for S
     #[inline(always)]
     fn point<L: Lane>(&self, stage: usize, cell: &mut impl Cell<L, AXES>) {
         if stage == 0 {
-            for d in 0..AXES {
-                self.accelerate(cell, d);
-            }
+            unroll!(D < AXES, { self.accelerate(cell, D) });
         } else {
             self.stretch(cell);
-            for number in 0..shears(AXES) {
-                self.shear(cell, number);
-            }
+            unroll!(NUMBER < shears(AXES), { self.shear(cell, NUMBER) });
         }
     }
 

@@ -23,6 +23,7 @@ use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
 use crate::setup::{Given, KernelError, Setup};
 use crate::stencil::{Build, Cell, Kernel, Near, Stencil};
+use crate::unroll::unroll;
 
 const DENSITY: usize = 0;
 /// Momenta along x, y, z follow, then the energy; the same again between stages.
@@ -248,15 +249,15 @@ impl<const AXES: usize> Gas<AXES> {
     #[inline(always)]
     fn after<L: Lane>(&self, cell: &impl Near<L, AXES>, from: usize) -> Conserved<L, AXES> {
         let mut next = Self::here(cell, from);
-        for axis in 0..AXES {
-            let change = self.change(cell, from, axis);
-            let ratio = L::of(self.ratio[axis]);
+        unroll!(AXIS < AXES, {
+            let change = self.change(cell, from, AXIS);
+            let ratio = L::of(self.ratio[AXIS]);
             next.density = next.density - ratio * change.density;
             next.energy = next.energy - ratio * change.energy;
             for other in 0..AXES {
                 next.momentum[other] = next.momentum[other] - ratio * change.momentum[other];
             }
-        }
+        });
         next
     }
 

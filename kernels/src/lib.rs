@@ -17,6 +17,7 @@ pub mod maxwell;
 mod setup;
 pub mod shallow_water;
 mod stencil;
+mod unroll;
 pub mod wave;
 
 pub use declare::{Allowed, Beyond, Catalog, Declaration, FAR, Field, Mirror, Parameter, ParameterKind, Role};
