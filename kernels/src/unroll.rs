@@ -1,7 +1,7 @@
 //! Loops over axes and weights, unrolled in the source.
 //!
 //! A compiler unrolls a kernel's loops by itself only while all of them together are short. Where it does not, slots and offsets
-//! are numbers of a running program: addresses are computed point by point, and the kernel is ten times slower.
+//! are numbers of a running program: addresses are computed point by point, which takes longer than the arithmetic.
 
 /// Runs its body for each whole number below a bound, 3 at most, with the number as a constant.
 macro_rules! unroll {

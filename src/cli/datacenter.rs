@@ -140,7 +140,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         Command::Query(args) => query::query(args),
         Command::Drain(args) => drain(args),
         Command::Other(words) => match words.first().map_or("", String::as_str) {
-            name @ "log" => Err(Failure::usage(format!("ringfort datacenter {name} is not yet supported"))),
+            "log" => Err(Failure::usage("ringfort datacenter log is not yet supported")),
             name => Err(Failure::usage(format!(
                 "ringfort datacenter has no command `{name}`; ringfort datacenter --help lists all"
             ))),

@@ -150,38 +150,45 @@ pub fn compute<T: Precise>(
     let rounds = rounds(base.step()..at, run.whole.steps as u64);
     let cuts = &run.whole.cuts;
     let hold = (0..cuts.count()).filter(|&number| cuts.block(number).intersection(wanted).is_some());
-    let mut needed = vec![hold.collect::<BTreeSet<usize>>()];
-    let Some(&one) = needed[0].first() else { return Ok(BTreeMap::new()) };
+    // By the number of rounds that are left, until there are no more neighbours.
+    let mut layers = vec![hold.collect::<BTreeSet<usize>>()];
+    let Some(&one) = layers[0].first() else { return Ok(BTreeMap::new()) };
     let first = Part::<T>::new(&run.whole, one)?;
     for _ in &rounds {
-        let last = &needed[needed.len() - 1];
-        needed.push(last.iter().flat_map(|&number| first.around(number)).chain(last.iter().copied()).collect());
+        let last = &layers[layers.len() - 1];
+        let wider = last.iter().flat_map(|&number| first.around(number)).chain(last.iter().copied()).collect();
+        if *last == wider {
+            break;
+        }
+        layers.push(wider);
     }
-    needed.reverse();
-    let bytes = first.bytes_of_fields() as u64 * needed[0].len() as u64;
+    let needed = |left: usize| &layers[left.min(layers.len() - 1)];
+    let all = needed(rounds.len());
+    let bytes = first.bytes_of_fields() as u64 * all.len() as u64;
     if let Some(free) = memory::available().filter(|&free| bytes > free) {
         return Err(Failure::usage(format!(
             "{} blocks are needed for that, {} of memory, and this machine has {} left; ask for a smaller --box, or on another \
              machine",
-            needed[0].len(),
+            all.len(),
             memory::in_words(bytes),
             memory::in_words(free),
         )));
     }
     let mut parts = BTreeMap::from([(one, first)]);
-    for &number in needed[0].iter().filter(|&&number| number != one) {
+    for &number in all.iter().filter(|&&number| number != one) {
         parts.insert(number, Part::new(&run.whole, number)?);
     }
-    each(&mut parts, &needed[0], threads, |_, part| begin(base, part))?;
-    for (steps, (before, after)) in rounds.into_iter().zip(needed.iter().zip(&needed[1..])) {
+    each(&mut parts, all, threads, |_, part| begin(base, part))?;
+    for (steps, left) in rounds.iter().zip((0..rounds.len()).rev()) {
+        let before = needed(left + 1);
         let shells: BTreeMap<usize, Bytes> = before.iter().map(|&number| (number, parts[&number].shell())).collect();
-        each(&mut parts, after, threads, |number, part| {
+        each(&mut parts, needed(left), threads, |number, part| {
             let around: Vec<(usize, &[u8])> =
                 part.around(number).into_iter().map(|number| (number, &shells[&number][..])).collect();
             part.advance(&around, steps.clone()).map_err(|error| Failure::new(Exit::Damaged, error))
         })?;
     }
-    parts.retain(|number, _| needed[needed.len() - 1].contains(number));
+    parts.retain(|number, _| needed(0).contains(number));
     Ok(parts)
 }
 
