@@ -60,10 +60,6 @@ MPICC=$openmpi_mpicc bounded 1500 cargo test --workspace --locked --no-run
 MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$openmpi_mpirun RINGFORT_BIN="$target/debug/ringfort" \
     bounded 1500 cargo test --workspace --locked
 
-# As it is shipped: checks for debugging alone slow the engine down as much as a lost inline would.
-step "kernels are inlined"
-bounded 900 cargo test --release --locked -p ringfort-engine --test inlined
-
 # The build finds its MPI by $MPICC alone, and takes no notice of a change: so a folder of its own, which begins with all
 # that was built above but MPI.
 step "ranks under MPICH"

@@ -159,10 +159,6 @@ fn case<T: Precise>((name, axes): (&str, usize), simd: Simd, compile: Compile<T>
 }
 
 #[test]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "checks slow the engine down: cargo test --release -p ringfort-engine --test inlined"
-)]
 fn every_kernel_is_as_fast_as_a_plain_loop() {
     let mut cases: Vec<Box<dyn Measured>> = Vec::new();
     // One value at a time is slow by nature: there a fused product may be a call.
