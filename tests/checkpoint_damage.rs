@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
 mod checkpoint_common;
+#[path = "fuzz/properties.rs"]
+mod properties;
 
 use std::path::Path;
 
 use checkpoint_common::{Quick, files, meta, write};
+use properties::framed;
 use ringfort::checkpoint::{Checkpoint, Disk, FileRecord, Manifest, codec, folder, newest};
 use ringfort::random::Rng;
 
@@ -95,16 +98,6 @@ fn a_damaged_newest_falls_back_and_says_why() {
     assert_eq!(lazy.checkpoint.unwrap().meta().step, 20);
 }
 
-/// `body` with a header that fits it.
-fn framed(body: &[u8]) -> Vec<u8> {
-    let mut bytes = b"RINGFORT\x01\0\0\0".to_vec();
-    bytes.extend((body.len() as u64).to_le_bytes());
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes), body);
-    bytes.extend(crc.to_le_bytes());
-    bytes.extend(body);
-    bytes
-}
-
 #[test]
 fn garbage_with_right_checksums_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
@@ -134,6 +127,19 @@ fn garbage_with_right_checksums_is_an_error() {
     }
     println!("{refused} of 40000 refused, the rest changed a free number or text");
     assert!(refused > 20_000);
+}
+
+/// What the fuzzer (scripts/fuzz.sh) found worth keeping, by what it stands for.
+#[test]
+fn what_the_fuzzer_tried_is_an_error_or_a_value() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let all = |what: &str, holds: fn(&[u8])| {
+        let files = std::fs::read_dir(corpus.join(what)).unwrap();
+        files.map(|file| holds(&std::fs::read(file.unwrap().path()).unwrap())).count()
+    };
+    let counts = [all("manifest", properties::manifest), all("metadata", properties::metadata)];
+    println!("{counts:?} manifests and metadata");
+    assert!(counts.iter().all(|&count| count > 20), "{counts:?}");
 }
 
 #[test]
