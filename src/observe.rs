@@ -17,3 +17,4 @@ pub mod scan;
 mod sealed;
 pub mod series;
 pub mod table;
+pub mod written;

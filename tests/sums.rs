@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::jobs::{Variant, text};
 use common::layouts::{Bits, Case, all_parts};
-use common::runs::{Way, start};
+use common::runs::{Way, refused, start};
 use num_bigint::BigInt;
 use ringfort::observe::reduce::shortest;
 
@@ -189,21 +189,36 @@ fn coefficients_given_as_numbers_and_those_that_only_reduces_read_are_kept() {
     assert!(check::<f64>(&[13, 9], Variant::Heat { varying: false, perfusion: None }, 2) >= 2);
 }
 
-/// Rows that nobody can make again are missed aloud.
+/// Rows that nobody can make again are missed aloud: a run does not go on with a file that is not what it wrote, unless told to.
 #[test]
-fn rows_that_lack_are_told() {
+fn rows_that_lack_or_were_edited_are_told() {
     let text = job(&[17, 13], RELAY, "f64");
     let folder = tempfile::tempdir().unwrap();
     let (path, dir) = (folder.path().join("job.toml"), folder.path().join("out"));
     fs::write(&path, &text).unwrap();
     start(Some(&path), &dir, &Way::on(&[1, 1], 8));
     let early = |line: &&str| line.split(',').next().unwrap().parse::<u64>().map_or(true, |step| step < 5);
-    let lines = sums(&dir);
-    let lines: Vec<&str> = lines.lines().take_while(early).collect();
-    fs::write(dir.join("sums.csv"), lines.join("\n") + "\n").unwrap();
-    let said = start(None, &dir, &Way::on(&[1, 1], LAST)).join("\n");
+    let whole = sums(&dir);
+    let lines: Vec<&str> = whole.lines().take_while(early).collect();
+    let to_the_end = Way::on(&[1, 1], LAST);
+    for (text, what) in [
+        (whole.replacen("\n0,", "\n0, ", 1), "was edited"),
+        (whole.replace('\n', "\r\n"), "was edited"),
+        (lines.join("\n") + "\n", "was shortened"),
+    ] {
+        fs::write(dir.join("sums.csv"), &text).unwrap();
+        let why = refused(&dir, &to_the_end);
+        assert!(why.contains("sums.csv") && why.contains(what) && why.contains("series.json"), "{why}");
+        assert_eq!(sums(&dir), text);
+    }
+    fs::rename(dir.join("sums.csv"), dir.join("away")).unwrap();
+    let why = refused(&dir, &to_the_end);
+    assert!(why.contains("sums.csv is gone"), "{why}");
+    fs::rename(dir.join("away"), dir.join("sums.csv")).unwrap();
+    fs::remove_file(dir.join("series.json")).unwrap();
+    let said = start(None, &dir, &to_the_end).join("\n");
     assert!(said.contains("no sums of step 7: the file ends at step 4"), "{said}");
-    let again = start(None, &dir, &Way::on(&[1, 1], LAST)).join("\n");
+    let again = start(None, &dir, &to_the_end).join("\n");
     assert!(!again.contains("the file ends"), "{again}");
 }
 

@@ -219,23 +219,27 @@ impl RunRecord {
     pub fn write_atomically(&self, path: &Path) -> Result<(), RecordError> {
         let wrong = |source| RecordError::File { path: path.to_owned(), action: "written", source };
         let text = serde_json::to_string_pretty(self).map_err(|error| wrong(error.into()))? + "\n";
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".new-{}", std::process::id()));
-        let new = path.with_file_name(name);
-        let replace = || -> io::Result<()> {
-            let mut file = File::create(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, path)?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        replace().map_err(|source| {
-            // The old record counts; a left-over new one would only confuse.
-            let _ = fs::remove_file(&new);
-            wrong(source)
-        })
+        replace(path, &text).map_err(wrong)
     }
+}
+
+/// Puts a file with `text` in the place of what is at `path`, for good before the call returns.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let replace = || -> io::Result<()> {
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    };
+    replace().inspect_err(|_| {
+        // The old file counts; a left-over new one would only confuse.
+        let _ = fs::remove_file(&new);
+    })
 }
 
 impl Input {

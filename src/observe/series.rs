@@ -1,14 +1,16 @@
 //! All files that grow step by step: `sums.csv`, `probes/NAME.csv`, `NAME.zarr`.
 //!
 //! Input: what all blocks give at each step at which something is due. Output: files. Invariant: trouble with one of them is
-//! kept to be told, and touches no other; a step added again changes nothing.
+//! kept to be told, and touches no other; a step added again changes nothing. Files of rows that are no longer what was written
+//! are refused before a run goes on ([`check`]).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::output::{Group, Layout, OutputError};
 use super::reduce::{self, Block};
 use super::table::{Table, TableError};
-use super::{output, probe};
+use super::written::{Beginning, Written, WrittenError};
+use super::{output, probe, written};
 use crate::job::Job;
 
 /// What became of a file at a step.
@@ -39,6 +41,20 @@ pub struct Series {
     probes: Vec<Option<Table>>,
     outputs: Vec<Option<Group>>,
     troubles: Vec<Trouble>,
+    /// The run's folder.
+    dir: PathBuf,
+}
+
+/// Refuses to go on with a run of `job` in `dir` whose files of rows no longer begin as they were written.
+///
+/// # Errors
+///
+/// [`WrittenError`] names the first that does not.
+pub fn check(job: &Job, dir: &Path) -> Result<(), WrittenError> {
+    let written = Written::read(dir)?;
+    let probes = job.probes.iter().map(probe::file_name);
+    let sums = (!job.reduces.is_empty()).then(|| reduce::FILE.to_owned());
+    sums.into_iter().chain(probes).try_for_each(|name| written.check(dir, &name))
 }
 
 impl Series {
@@ -46,7 +62,8 @@ impl Series {
     /// is cut off.
     #[must_use]
     pub fn open(job: &Job, dt: f64, dir: &Path, from: u64) -> Self {
-        let mut series = Self::default();
+        let mut series = Self { dir: dir.to_owned(), ..Self::default() };
+        series.keep(from, of_written(), Written::forget(dir));
         if !job.reduces.is_empty() {
             let opened = Table::open(&dir.join(reduce::FILE), reduce::HEADER, from);
             series.sums = series.keep(from, sums(), opened);
@@ -70,6 +87,7 @@ impl Series {
             }
             series.outputs.push(opened);
         }
+        series.sync(job, from);
         series
     }
 
@@ -140,48 +158,41 @@ impl Series {
 
     /// Forces all that was added to the disk, since a checkpoint of `step` is to follow.
     pub fn sync(&mut self, job: &Job, step: u64) {
-        let mut all = Vec::new();
-        all.extend(self.sums.as_ref().map(|table| (sums(), table.sync().map_err(Problem::from))));
-        for (one, table) in job.probes.iter().zip(&self.probes) {
-            let synced = table.as_ref().map(|table| table.sync().map_err(Problem::from));
-            all.extend(synced.map(|synced| (of_probe(&one.name), synced)));
-        }
+        let mut all = self.rows(job, step).sync();
         for (one, group) in job.outputs.iter().zip(&mut self.outputs) {
-            let synced = group.as_mut().map(|group| group.sync().map_err(Problem::from));
-            all.extend(synced.map(|synced| (of_output(&one.name), synced)));
+            let synced = group.as_mut().map_or(Ok(()), Group::sync);
+            all.extend(synced.err().map(|error| Problem::from(error).of(step, of_output(&one.name))));
         }
-        for (of, synced) in all {
-            self.keep(step, of, synced);
-        }
+        self.troubles.extend(all);
     }
 
-    /// [`Series::sync`], to be done later, by any thread.
+    /// [`Series::sync`], to be done later, by any thread. What the disk refuses then of an output is not tried again.
     pub fn sync_later(&mut self, job: &Job, step: u64) -> SyncLater {
-        let mut all: Vec<Later> = Vec::new();
-        let mut add = |(event, what): (&'static str, String), sync: Box<dyn FnOnce() -> Option<Problem> + Send>| {
-            all.push(Box::new(move || {
-                sync().map(|Problem { words, again }| Trouble { step, event, what, problem: words, again })
-            }));
-        };
-        let table = |table: &Table| {
-            let sync = table.sync_later();
-            Box::new(move || sync().err().map(Problem::from)) as Box<dyn FnOnce() -> Option<Problem> + Send>
-        };
-        if let Some(sums_table) = &self.sums {
-            add(sums(), table(sums_table));
-        }
-        for (one, probe) in job.probes.iter().zip(&self.probes) {
-            if let Some(probe) = probe {
-                add(of_probe(&one.name), table(probe));
-            }
-        }
+        let mut later = self.rows(job, step);
         for (one, group) in job.outputs.iter().zip(&mut self.outputs) {
             if let Some(group) = group {
-                let sync = group.sync_later();
-                add(of_output(&one.name), Box::new(move || sync().err().map(Problem::from)));
+                let (sync, of) = (group.sync_later(), of_output(&one.name));
+                let sync = move || sync().map_err(|error| Problem::from(error).of(step, of));
+                later.outputs.push(Box::new(sync));
             }
         }
-        SyncLater { all }
+        later
+    }
+
+    /// [`Series::sync_later`] of the files of rows.
+    fn rows(&self, job: &Job, step: u64) -> SyncLater {
+        let sums = self.sums.iter().map(|table| (sums(), reduce::FILE.to_owned(), table));
+        let probes = job.probes.iter().zip(&self.probes);
+        let probes =
+            probes.filter_map(|(one, table)| Some((of_probe(&one.name), probe::file_name(one), table.as_ref()?)));
+        let row = |(of, name, table): (_, String, &Table)| -> LaterRow {
+            let (sync, before) = (table.sync_later(), table.before(step));
+            Box::new(move || match sync() {
+                Ok(()) => Ok((name, before)),
+                Err(error) => Err(Problem::from(error).of(step, of)),
+            })
+        };
+        SyncLater { step, dir: self.dir.clone(), rows: sums.chain(probes).map(row).collect(), outputs: Vec::new() }
     }
 
     /// Keeps what went wrong elsewhere, to be told.
@@ -190,36 +201,47 @@ impl Series {
     }
 
     /// What `done` gives; its error is kept to be told.
-    fn keep<V, E: Into<Problem>>(
-        &mut self,
-        step: u64,
-        (event, what): (&'static str, String),
-        done: Result<V, E>,
-    ) -> Option<V> {
+    fn keep<V, E: Into<Problem>>(&mut self, step: u64, of: (&'static str, String), done: Result<V, E>) -> Option<V> {
         match done.map_err(Into::into) {
             Ok(value) => Some(value),
-            Err(Problem { words, again }) => {
-                self.troubles.push(Trouble { step, event, what, problem: words, again });
+            Err(problem) => {
+                self.troubles.push(problem.of(step, of));
                 None
             }
         }
     }
 }
 
-/// Forces one file to the disk; what went wrong.
-type Later = Box<dyn FnOnce() -> Option<Trouble> + Send>;
+/// Forces a file of rows to the disk: its name, and what it holds of earlier steps.
+type LaterRow = Box<dyn FnOnce() -> Result<(String, Beginning), Trouble> + Send>;
+/// Forces an output to the disk.
+type LaterOutput = Box<dyn FnOnce() -> Result<(), Trouble> + Send>;
 
 /// What was added to files and is still to be forced to the disk.
 #[derive(Default)]
 pub struct SyncLater {
-    all: Vec<Later>,
+    step: u64,
+    dir: PathBuf,
+    rows: Vec<LaterRow>,
+    outputs: Vec<LaterOutput>,
 }
 
 impl SyncLater {
     /// Forces it to the disk, and returns what went wrong.
     #[must_use]
     pub fn sync(self) -> Vec<Trouble> {
-        self.all.into_iter().filter_map(|sync| sync()).collect()
+        let (rows, mut troubles) = (!self.rows.is_empty(), Vec::new());
+        let mut written = Written::default();
+        for sync in self.rows {
+            match sync() {
+                Ok((name, before)) => drop(written.files.insert(name, before)),
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        let stored = if rows { written.store(&self.dir) } else { Ok(()) };
+        troubles.extend(stored.err().map(|error| Problem::from(error).of(self.step, of_written())));
+        troubles.extend(self.outputs.into_iter().filter_map(|sync| sync().err()));
+        troubles
     }
 }
 
@@ -229,9 +251,22 @@ struct Problem {
     again: bool,
 }
 
+impl Problem {
+    /// What is to be told of it.
+    fn of(self, step: u64, (event, what): (&'static str, String)) -> Trouble {
+        Trouble { step, event, what, problem: self.words, again: self.again }
+    }
+}
+
 impl From<TableError> for Problem {
     fn from(error: TableError) -> Self {
         Self { words: error.to_string(), again: matches!(error, TableError::File { .. }) }
+    }
+}
+
+impl From<WrittenError> for Problem {
+    fn from(error: WrittenError) -> Self {
+        Self { words: error.to_string(), again: false }
     }
 }
 
@@ -255,6 +290,10 @@ fn lacks(table: &Table, every: &[u64], from: u64, (event, what): (&'static str, 
 
 fn sums() -> (&'static str, String) {
     ("sums-failed", "sums".to_owned())
+}
+
+fn of_written() -> (&'static str, String) {
+    ("series-failed", format!("record in {}", written::FILE))
 }
 
 fn of_probe(name: &str) -> (&'static str, String) {

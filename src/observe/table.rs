@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use super::written::Beginning;
+
 /// Longest line in bytes: two numbers, a name and two edges of a bin take far less.
 const LONGEST: u64 = 1024;
 
@@ -16,12 +18,14 @@ const LONGEST: u64 = 1024;
 pub struct Table {
     file: File,
     path: PathBuf,
-    /// Bytes of whole steps.
-    length: u64,
-    /// True if a write failed, so that bytes may stand beyond `length`.
+    /// Whole steps.
+    whole: Beginning,
+    /// True if a write failed, so that bytes may stand beyond `whole`.
     torn: bool,
     /// Last step added.
     last: Option<u64>,
+    /// What stood before its lines were added.
+    before: Beginning,
 }
 
 /// The file could not be opened or written.
@@ -62,10 +66,9 @@ impl Table {
         }
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(wrong("opened"))?;
         let found = kept(BufReader::new(&file), header, from).map_err(wrong("read"))?;
-        let Some(length) = found else { return Err(TableError::Foreign { path: path.to_owned(), header }) };
-        let (length, last) = length;
-        let mut table = Self { file, path: path.to_owned(), length, torn: true, last };
-        if length == 0 {
+        let Some((whole, last)) = found else { return Err(TableError::Foreign { path: path.to_owned(), header }) };
+        let mut table = Self { file, path: path.to_owned(), whole, torn: true, last, before: whole };
+        if whole.bytes == 0 {
             table.append(format!("{header}\n").as_bytes()).map_err(wrong("written"))?;
         } else {
             table.append(&[]).map_err(wrong("cut"))?;
@@ -77,6 +80,12 @@ impl Table {
     #[must_use]
     pub fn reached(&self) -> Option<u64> {
         self.last
+    }
+
+    /// What it holds of steps before `step`, which is that of its last lines or a later one.
+    #[must_use]
+    pub fn before(&self, step: u64) -> Beginning {
+        if self.last == Some(step) { self.before } else { self.whole }
     }
 
     /// Step of the last whole line of the file at `path`; none if there is no such line.
@@ -92,7 +101,7 @@ impl Table {
     }
 
     /// Appends the `lines` of `step`; those of a step that has its lines, or of an earlier one, are passed over. They leave
-    /// this process before the call returns; [`Table::sync`] forces them to the disk.
+    /// this process before the call returns; [`Table::sync_later`] forces them to the disk.
     ///
     /// # Errors
     ///
@@ -101,21 +110,14 @@ impl Table {
         if self.last.is_some_and(|last| step <= last) {
             return Ok(());
         }
+        let before = self.whole;
         self.append(lines.as_bytes()).map_err(self.wrong("written"))?;
-        self.last = Some(step);
+        (self.last, self.before) = (Some(step), before);
         Ok(())
     }
 
-    /// Forces the rows so far to the disk: a checkpoint of a later step must not outlive them.
-    ///
-    /// # Errors
-    ///
+    /// Forces the rows so far to the disk, later, by any thread: a checkpoint of a later step must not outlive them. The error is
     /// [`TableError::File`] if the disk refuses.
-    pub fn sync(&self) -> Result<(), TableError> {
-        self.file.sync_data().map_err(self.wrong("stored"))
-    }
-
-    /// [`Table::sync`] of the rows so far, to be done later, by any thread.
     pub fn sync_later(&self) -> impl FnOnce() -> Result<(), TableError> + Send + use<> {
         let (file, wrong) = (self.file.try_clone(), self.wrong("stored"));
         move || file.and_then(|file| file.sync_data()).map_err(wrong)
@@ -128,12 +130,12 @@ impl Table {
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.torn {
-            self.file.set_len(self.length)?;
+            self.file.set_len(self.whole.bytes)?;
         }
         self.torn = true;
         self.file.write_all(lines)?;
         self.torn = false;
-        self.length += lines.len() as u64;
+        self.whole = self.whole.and(lines);
         Ok(())
     }
 }
@@ -143,27 +145,27 @@ fn step(line: &[u8]) -> Option<u64> {
     str::from_utf8(line.strip_suffix(b"\n")?).ok()?.split_once(',')?.0.parse().ok()
 }
 
-/// Bytes of the `header` and of the whole lines of steps before `from`, and the last of these steps: 0 bytes of an empty or torn
-/// header, none of another file.
-fn kept(mut text: impl BufRead, header: &str, from: u64) -> io::Result<Option<(u64, Option<u64>)>> {
+/// The `header` and the whole lines of steps before `from`, and the last of these steps: 0 bytes of an empty or torn header, none
+/// of another file.
+fn kept(mut text: impl BufRead, header: &str, from: u64) -> io::Result<Option<(Beginning, Option<u64>)>> {
     let mut last = None;
     let mut line = Vec::new();
-    let mut length = 0;
+    let mut whole = Beginning::default();
     loop {
         line.clear();
         io::Read::take(&mut text, LONGEST).read_until(b'\n', &mut line)?;
-        let whole = line.strip_suffix(b"\n");
-        if length == 0 {
-            if whole != Some(header.as_bytes()) {
-                let torn = whole.is_none() && header.as_bytes().starts_with(&line);
-                return Ok(torn.then_some((0, None)));
+        if whole.bytes == 0 {
+            let first = line.strip_suffix(b"\n");
+            if first != Some(header.as_bytes()) {
+                let torn = first.is_none() && header.as_bytes().starts_with(&line);
+                return Ok(torn.then_some((whole, None)));
             }
         } else {
             match step(&line).filter(|&step| step < from) {
                 Some(step) => last = Some(step),
-                None => return Ok(Some((length, last))),
+                None => return Ok(Some((whole, last))),
             }
         }
-        length += line.len() as u64;
+        whole = whole.and(&line);
     }
 }

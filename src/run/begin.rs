@@ -14,6 +14,7 @@ use crate::advance::library::Library;
 use crate::checkpoint::{Checkpoint, Disk, Origin, RunId};
 use crate::exit::{Exit, Failure};
 use crate::job::{Job, TimeStep};
+use crate::observe::series;
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +87,9 @@ pub fn begin(ask: &Ask<'_>, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
     let job = Job::parse(&text, &path, &overrides, ask.library).map_err(Failure::report)?;
     if let (Some(_), Some(from)) = (ask.branch, &folder.from) {
         fits(&job, from)?;
+    }
+    if folder.earlier.is_some() {
+        series::check(&job, &dir).map_err(|error| Failure::new(Exit::Damaged, error))?;
     }
     let (run, parent) = (folder.run.to_string(), folder.parent.map(|parent| parent.to_string()));
     Ok((Begin { text, path, overrides, dir, run, parent, from: folder.from.clone() }, folder))

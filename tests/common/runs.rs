@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use ringfort::exit::Exit;
+use ringfort::exit::{Exit, Failure};
 use ringfort::run::folder::How;
 use ringfort::run::signal::Signals;
 use ringfort::torus::run::{Request, run};
@@ -38,6 +38,21 @@ impl Way {
 
 /// Runs the job at `path` in `dir` (goes on with what is there if `path` is none); gives what was said.
 pub fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
+    let (ends, said) = launch(path, dir, way);
+    for ended in ends {
+        assert_eq!(ended.map_err(|failure| failure.report).unwrap(), Exit::Done);
+    }
+    said
+}
+
+/// Asserts that going on with what is in `dir` is refused as damaged; gives why.
+pub fn refused(dir: &Path, way: &Way) -> String {
+    let failures: Vec<_> = launch(None, dir, way).0.into_iter().map(Result::unwrap_err).collect();
+    assert!(failures.iter().all(|failure| failure.exit == Exit::Damaged), "{failures:?}");
+    failures[0].report.to_string()
+}
+
+fn launch(path: Option<&Path>, dir: &Path, way: &Way) -> (Vec<Result<Exit, Failure>>, Vec<String>) {
     let request = Request {
         branch: None,
         job: path.map(Into::into),
@@ -54,8 +69,6 @@ pub fn start(path: Option<&Path>, dir: &Path, way: &Way) -> Vec<String> {
         signals: Signals::default(),
     };
     let said = Mutex::new(Vec::new());
-    for ended in on_ranks(way.ranks, |peers| run(&request, peers, &|line| said.lock().unwrap().push(line.to_owned()))) {
-        assert_eq!(ended.map_err(|failure| failure.report).unwrap(), Exit::Done);
-    }
-    said.into_inner().unwrap()
+    let ends = on_ranks(way.ranks, |peers| run(&request, peers, &|line| said.lock().unwrap().push(line.to_owned())));
+    (ends, said.into_inner().unwrap())
 }

@@ -282,7 +282,7 @@ fn a_file_cut_at_any_byte_goes_on_from_any_step() {
     let steps = [0, 2, 4, 6, 8];
     let mut sums = Table::open(&path, HEADER, 0).expect("open");
     steps.iter().for_each(|&step| sums.add(step, &super::lines(step, &rows(step))).expect("write"));
-    sums.sync().expect("sync");
+    sums.sync_later()().expect("sync");
     let whole = fs::read_to_string(&path).expect("read");
     assert!(whole.starts_with("step,name,value\n0,mass,0\n0,spread[0:0.5),0\n2,mass,0.6666666666666666\n"), "{whole}");
     for cut in 0..=whole.len() {
