@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 
 use toml::{Table, Value};
 
@@ -149,61 +150,75 @@ fn pieces_of_files_are_accepted() {
 
 #[test]
 fn commands_run_in_order() {
-    let mut unused: BTreeSet<&str> = NOT_RUN.map(|(line, _)| line).into();
-    for Page { name, blocks } in pages() {
-        let folder = desk();
-        let folder = folder.path();
-        fs::write(folder.join("m.toml"), "nodes = 2\nranks_per_node = 3\n").unwrap();
-        if name == "README.md" || name == "docs/placement.md" {
-            // Large enough for the ranks of the page, and never run.
-            let large = "grid.points = [64, 64, 64]\nkernel.name = \"heat\"\ntime = { steps = 100, dt = 0.1 }\n\
-                         fields = { temperature = 20.0, diffusivity = 1.0 }\n";
-            fs::write(folder.join("job.toml"), large).unwrap();
-        }
-        // What the page adds to the plate is there when its commands run.
-        let mut plate = read("examples/plate.toml");
-        let pieces = blocks.iter().filter(|(language, code)| language == "toml" && code.starts_with("[["));
-        for (_, code) in pieces.filter(|(_, code)| code.contains("temperature")) {
-            plate = with(plate, code.parse().unwrap());
-        }
-        fs::write(folder.join("plate.toml"), plate.to_string()).unwrap();
-        if name == "docs/first-kernel.md" {
-            let piece = blocks.iter().find(|(language, _)| language == "toml").unwrap().1.parse().unwrap();
-            let mut job = with(read("src/cli/new/job.toml"), piece);
-            job["kernel"].as_table_mut().unwrap().remove("a");
-            fs::write(folder.join("job.toml"), job.to_string()).unwrap();
-        }
-        let commands = blocks.iter().filter(|(language, _)| language == "sh").flat_map(|(_, code)| code.lines());
-        for line in commands {
-            let line = line.split("  #").next().unwrap().split(" # ").next().unwrap().trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            if let Some((begin, _)) = NOT_RUN.iter().find(|(begin, _)| line.starts_with(begin)) {
-                unused.remove(begin);
-                continue;
-            }
-            let line = line.replace("examples/plate.toml", "plate.toml");
-            println!("{name}: {line}");
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let line = match words[..] {
-                // Ranks are threads here, and the power fails half-way.
-                ["mpirun", "-n", ranks, "ringfort", ..] => {
-                    format!("{} --local-ranks {ranks} --steps 120", words[3..].join(" "))
+    let unused = Mutex::new(BTreeSet::from(NOT_RUN.map(|(line, _)| line)));
+    let pages = Mutex::new(pages().into_iter());
+    let next = || pages.lock().unwrap().next();
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while let Some(page) = next() {
+                    commands(&page, &unused);
                 }
-                ["scripts/restart.sh", dir, "-n", ranks] => format!("ringfort restart {dir} --local-ranks {ranks}"),
-                ["ringfort" | "burgers" | "for", ..] => line,
-                _ => panic!("{name}: the test does not know how to run `{line}`"),
-            };
-            run(folder, &line);
+            });
         }
-        let Some(python) = std::env::var_os("RINGFORT_PYTHON") else { continue };
-        for (_, code) in blocks.iter().filter(|(language, _)| language == "python") {
-            let output = Command::new(&python).args(["-c", code]).current_dir(folder).output().unwrap();
-            assert!(output.status.success(), "{name}: {code}\n{}", String::from_utf8_lossy(&output.stderr));
-        }
-    }
+    });
+    let unused = unused.into_inner().unwrap();
     assert!(unused.is_empty(), "no page says {unused:?}");
+}
+
+/// Runs the commands of a page; the lines that are not run leave `unused`.
+fn commands(Page { name, blocks }: &Page, unused: &Mutex<BTreeSet<&str>>) {
+    let folder = desk();
+    let folder = folder.path();
+    fs::write(folder.join("m.toml"), "nodes = 2\nranks_per_node = 3\n").unwrap();
+    if *name == "README.md" || *name == "docs/placement.md" {
+        // Large enough for the ranks of the page, and never run.
+        let large = "grid.points = [64, 64, 64]\nkernel.name = \"heat\"\ntime = { steps = 100, dt = 0.1 }\n\
+                     fields = { temperature = 20.0, diffusivity = 1.0 }\n";
+        fs::write(folder.join("job.toml"), large).unwrap();
+    }
+    // What the page adds to the plate is there when its commands run.
+    let mut plate = read("examples/plate.toml");
+    let pieces = blocks.iter().filter(|(language, code)| language == "toml" && code.starts_with("[["));
+    for (_, code) in pieces.filter(|(_, code)| code.contains("temperature")) {
+        plate = with(plate, code.parse().unwrap());
+    }
+    fs::write(folder.join("plate.toml"), plate.to_string()).unwrap();
+    if *name == "docs/first-kernel.md" {
+        let piece = blocks.iter().find(|(language, _)| language == "toml").unwrap().1.parse().unwrap();
+        let mut job = with(read("src/cli/new/job.toml"), piece);
+        job["kernel"].as_table_mut().unwrap().remove("a");
+        fs::write(folder.join("job.toml"), job.to_string()).unwrap();
+    }
+    let commands = blocks.iter().filter(|(language, _)| language == "sh").flat_map(|(_, code)| code.lines());
+    for line in commands {
+        let line = line.split("  #").next().unwrap().split(" # ").next().unwrap().trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some((begin, _)) = NOT_RUN.iter().find(|(begin, _)| line.starts_with(begin)) {
+            unused.lock().unwrap().remove(begin);
+            continue;
+        }
+        let line = line.replace("examples/plate.toml", "plate.toml");
+        println!("{name}: {line}");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let line = match words[..] {
+            // Ranks are threads here, and the power fails half-way.
+            ["mpirun", "-n", ranks, "ringfort", ..] => {
+                format!("{} --local-ranks {ranks} --steps 120", words[3..].join(" "))
+            }
+            ["scripts/restart.sh", dir, "-n", ranks] => format!("ringfort restart {dir} --local-ranks {ranks}"),
+            ["ringfort" | "burgers" | "for", ..] => line,
+            _ => panic!("{name}: the test does not know how to run `{line}`"),
+        };
+        run(folder, &line);
+    }
+    let Some(python) = std::env::var_os("RINGFORT_PYTHON") else { return };
+    for (_, code) in blocks.iter().filter(|(language, _)| language == "python") {
+        let output = Command::new(&python).args(["-c", code]).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{name}: {code}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// All files of Rust below `folder`.

@@ -20,7 +20,7 @@ const EVERY: u64 = 20;
 /// Checkpoints that stay.
 const KEPT: usize = 3;
 /// Length of the job that is killed at random moments.
-const SECONDS: f64 = 2.0;
+const SECONDS: f64 = 1.0;
 /// How long after a checkpoint it may be killed, in milliseconds.
 const PAST: usize = 40;
 
@@ -108,7 +108,7 @@ fn a_rank_killed_at_a_random_moment_costs_no_bit() {
 #[test]
 fn a_rank_killed_while_a_checkpoint_is_in_flight_costs_no_bit() {
     let Some(mpirun) = mpirun("kill in flight") else { return };
-    kill_at_random(mpirun, &Bench::new(&in_background(&job(3000))), 3000, 10);
+    kill_at_random(mpirun, &Bench::new(&in_background(&job(2000))), 2000, 10);
 }
 
 #[test]

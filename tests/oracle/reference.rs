@@ -42,6 +42,7 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
     for values in &mut job.fields {
         values.resize(cells, T::default());
     }
+    let point = |stage: usize, cell: &mut One<'_, T, D>| point(stencil, stage, cell);
     sweep(&mut job, |cell| stencil.prepare::<T>(cell));
     let start = job.declaration.of_role(Role::Start).any(|(slot, _)| job.given[slot] != Given::Absent);
     if start || job.declaration.of_role(Role::Component).any(|(slot, _)| job.given[slot] == Given::Absent) {
@@ -50,14 +51,12 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
     rest(&mut job);
     let mut states = vec![with_derived(stencil, &job)];
     let last: Vec<Option<usize>> = (0..job.fields.len())
-        .map(|slot| {
-            (0..stages(stencil)).rfind(|&stage| writes(&job, |cell| stencil.point::<T>(stage, cell)).contains(&slot))
-        })
+        .map(|slot| (0..stages(stencil)).rfind(|&stage| writes(&job, |cell| point(stage, cell)).contains(&slot)))
         .collect();
     for step in 0..job.steps {
         for stage in 0..stages(stencil) {
             let before = job.fields.clone();
-            let written = sweep(&mut job, |cell| stencil.point::<T>(stage, cell));
+            let written = sweep(&mut job, |cell| point(stage, cell));
             for &(newer, older) in older_levels(stencil) {
                 job.fields[older].clone_from(&before[newer]);
             }
@@ -70,6 +69,12 @@ fn run<const D: usize, T: Real>(stencil: &impl Stencil<D>, mut job: Reference<'_
         states.push(with_derived(stencil, &job));
     }
     states
+}
+
+/// Stage `stage` of one cell: one copy of a kernel's code for all that call it.
+#[inline(never)]
+fn point<const D: usize, T: Real>(stencil: &impl Stencil<D>, stage: usize, cell: &mut One<'_, T, D>) {
+    stencil.point::<T>(stage, cell);
 }
 
 /// The fields of `job` with derived ones computed.
@@ -191,6 +196,7 @@ impl<T: Real, const D: usize> Near<T, D> for One<'_, T, D> {
 }
 
 impl<T: Real, const D: usize> Cell<T, D> for One<'_, T, D> {
+    #[inline(never)]
     fn set(&mut self, slot: usize, value: T) {
         self.writes.borrow_mut().push((slot, value));
     }
