@@ -35,7 +35,7 @@ pub use manifest::{FileRecord, Manifest};
 pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Origin, Parent, Precision, RunId};
 pub use owner::{NAME as OWNER, Owner, remove};
 pub use read::Checkpoint;
-pub use select::{Entry, Found, Reason, Refused, State, newest, scan};
+pub use select::{Entry, Found, Reason, Refused, State, newest, newest_to_read, scan};
 pub use store::{Disk, Kind, Metadata, Sink, Source, Store};
 pub use write::{
     Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part, write_part_copied, write_part_from,

@@ -193,3 +193,70 @@ fn what_cannot_be_is_refused() {
     assert!(code == 2 || code == 4, "{code}");
     assert!(err.contains("temperature/c/0/0 is damaged"), "{err}");
 }
+
+/// A byte that differs is seen by the rank that reads it, and all ranks go back to the checkpoint before.
+#[test]
+fn a_value_that_turns_out_damaged_sends_all_ranks_back() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("job.toml"), JOB).unwrap();
+    fine(home, "run job.toml --out whole --local-ranks 4 --ranks 2x2");
+    let chunks = ["0/0", "0/1", "1/0", "1/1"];
+    let branched = |name: &str| fine(home, &format!("restart whole --branch {name} --steps 22"));
+    branched("straight");
+    for (number, chunk) in chunks.into_iter().enumerate() {
+        let damaged = format!("temperature/c/{chunk}");
+        let run = format!("run-{number}");
+        copy(&home.join("whole"), &home.join(&run));
+        let path = folder(&home.join(&run), 20).join(&damaged);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        fs::write(&path, bytes).unwrap();
+        let says = |args: &str| {
+            let (code, err) = ringfort(home, args);
+            assert_eq!(code, 0, "{args}: {err}");
+            let words = ["refused checkpoint of step 20 (checkpoints/step-0000000020)", &damaged, "step 10, written"];
+            for words in words {
+                assert!(err.contains(words), "{args}: no {words:?} in {err}");
+            }
+        };
+        // A branch first: it leaves the run as it is.
+        says(&format!("restart {run} --branch branch-{number} --steps 22 --local-ranks 3"));
+        let record = fs::read_to_string(home.join(format!("branch-{number}/run.json"))).unwrap();
+        assert!(record.contains(" step 10\""), "{record}");
+        says(&format!("restart {run} --steps 22 --local-ranks {}", number + 1));
+        for end in [&run, &format!("branch-{number}")] {
+            fine(
+                home,
+                &format!("checkpoint diff straight/checkpoints/step-0000000022 {end}/checkpoints/step-0000000022"),
+            );
+        }
+        // All are damaged: nothing to go on from.
+        let all: Vec<PathBuf> = fs::read_dir(home.join(&run).join("checkpoints"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| !path.to_str().unwrap().contains("refused"))
+            .collect();
+        assert!(all.len() >= 2, "{all:?}");
+        for checkpoint in &all {
+            let path = checkpoint.join("temperature/c/0/0");
+            let length = fs::metadata(&path).unwrap().len();
+            fs::write(&path, vec![0; usize::try_from(length).unwrap()]).unwrap();
+        }
+        let (code, err) = ringfort(home, &format!("restart {run} --local-ranks 2"));
+        // Without what an indented report adds to its words.
+        let err = err.split_whitespace().filter(|word| *word != "\u{2502}").collect::<Vec<_>>().join(" ");
+        assert_eq!(code, 4, "{err}");
+        assert_eq!(err.matches("refused checkpoint of step").count(), all.len(), "{err}");
+        assert!(err.contains("holds no valid checkpoint"), "{err}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (path, bytes) in files(from) {
+        let to = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+}

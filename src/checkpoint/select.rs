@@ -132,12 +132,38 @@ pub fn newest<'s>(
     run: Option<RunId>,
     verify: bool,
 ) -> Result<Found<'s>, CheckpointError> {
+    search(store, run_dir, run, None, |checkpoint| if verify { checkpoint.verify_listed() } else { Ok(()) })
+}
+
+/// The same for who checks chunks while reading them: of steps before `before`, if one is given. Every byte was read and is right
+/// but those of chunks, which have their lengths.
+///
+/// # Errors
+///
+/// As [`newest`].
+pub fn newest_to_read<'s>(
+    store: &'s dyn Store,
+    run_dir: &Path,
+    run: Option<RunId>,
+    before: Option<u64>,
+) -> Result<Found<'s>, CheckpointError> {
+    search(store, run_dir, run, before, Checkpoint::verify_but_chunks)
+}
+
+fn search<'s>(
+    store: &'s dyn Store,
+    run_dir: &Path,
+    run: Option<RunId>,
+    before: Option<u64>,
+    verify: impl Fn(&Checkpoint<'s>) -> Result<(), CheckpointError>,
+) -> Result<Found<'s>, CheckpointError> {
     let mut refused = Vec::new();
     for entry in scan(store, run_dir)? {
-        if entry.aside {
+        if entry.aside || before.is_some_and(|before| entry.step >= before) {
             continue;
         }
-        match judge(store, &entry, run, verify) {
+        let checkpoint = open(store, &entry, run);
+        match checkpoint.and_then(|found| verify(&found).map(|()| found).map_err(Reason::Broken)) {
             Ok(checkpoint) => return Ok(Found { checkpoint: Some(checkpoint), refused }),
             Err(reason) => refused.push(Refused { step: entry.step, name: entry.name, reason }),
         }
@@ -145,15 +171,11 @@ pub fn newest<'s>(
     Ok(Found { checkpoint: None, refused })
 }
 
-fn judge<'s>(store: &'s dyn Store, entry: &Entry, run: Option<RunId>, verify: bool) -> Result<Checkpoint<'s>, Reason> {
+fn open<'s>(store: &'s dyn Store, entry: &Entry, run: Option<RunId>) -> Result<Checkpoint<'s>, Reason> {
     if let (State::Committed(manifest), Some(ours)) = (&entry.state, run)
         && manifest.meta.run != ours
     {
         return Err(Reason::Foreign { found: manifest.meta.run, ours });
     }
-    let checkpoint = Checkpoint::open(store, &entry.folder).map_err(Reason::Broken)?;
-    if verify {
-        checkpoint.verify_listed().map_err(Reason::Broken)?;
-    }
-    Ok(checkpoint)
+    Checkpoint::open(store, &entry.folder).map_err(Reason::Broken)
 }

@@ -33,7 +33,7 @@ use crate::job::{Job, Precision};
 use crate::observe::record::host_name;
 use crate::run::Say;
 use crate::run::begin::{Ask, begin};
-use crate::run::folder::How;
+use crate::run::folder::{How, Values};
 use crate::run::signal::Signals;
 use crate::run::state::describe;
 
@@ -95,6 +95,7 @@ pub async fn run(request: &Request, say: Say<'_>) -> Result<Exit, Failure> {
         dir: request.dir.as_deref(),
         branch: None,
         how: request.how,
+        values: Values::Verified,
         library: &request.library,
     };
     let (begin, folder) = begin(&ask, say)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Say;
-use super::folder::{Folder, From, How};
+use super::folder::{Folder, From, How, Values};
 use super::provenance::{given, kept_overrides};
 use super::state::describe;
 use crate::advance::library::Library;
@@ -29,6 +29,8 @@ pub struct Ask<'a> {
     pub branch: Option<&'a Path>,
     /// How to begin.
     pub how: How,
+    /// Who reads what a checkpoint holds.
+    pub values: Values,
     /// Kernels to choose from.
     pub library: &'a Library,
 }
@@ -73,8 +75,8 @@ pub fn begin(ask: &Ask<'_>, say: Say<'_>) -> Result<(Begin, Folder), Failure> {
         }
     };
     let folder = match ask.branch {
-        None => Folder::open(&dir, ask.how)?,
-        Some(new) => Folder::branch(&std::mem::replace(&mut dir, new.to_path_buf()), new)?,
+        None => Folder::open(&dir, ask.how, ask.values)?,
+        Some(new) => Folder::branch(&std::mem::replace(&mut dir, new.to_path_buf()), new, ask.values)?,
     };
     for note in &folder.notes {
         say(note);

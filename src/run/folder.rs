@@ -27,6 +27,15 @@ pub enum How {
     Restart,
 }
 
+/// Who makes sure that the values of a checkpoint are as they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// The choice: it reads them all.
+    Verified,
+    /// Who reads them to go on; see [`Folder::pass_over`].
+    ToBeRead,
+}
+
 /// A checkpoint to go on from.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct From {
@@ -56,6 +65,8 @@ pub struct Folder {
     pub parent: Option<Parent>,
     /// What to tell about the choice.
     pub notes: Vec<String>,
+    /// How to choose another.
+    how: How,
     /// Held while the run lives; the system lets go of it when the process ends, however it ends. `None` until a folder
     /// that holds no run is claimed.
     lock: Option<Lock>,
@@ -166,7 +177,7 @@ impl Folder {
     /// # Errors
     ///
     /// [`FolderError`] if it must not or cannot be used so.
-    pub fn open(dir: &Path, how: How) -> Result<Self, FolderError> {
+    pub fn open(dir: &Path, how: How, values: Values) -> Result<Self, FolderError> {
         let record = dir.join("run.json");
         let holds_run = record.exists();
         match how {
@@ -178,7 +189,16 @@ impl Folder {
         let continues = holds_run && matches!(how, How::Resume | How::Restart);
         if !continues {
             let run = RunId::random().map_err(FolderError::Random)?;
-            return Ok(Self { dir: dir.into(), run, earlier: None, from: None, parent: None, notes: Vec::new(), lock });
+            return Ok(Self {
+                dir: dir.into(),
+                run,
+                earlier: None,
+                from: None,
+                parent: None,
+                notes: Vec::new(),
+                how,
+                lock,
+            });
         }
         let earlier = RunRecord::read(&record)?;
         let run = earlier.run.parse().map_err(|_| FolderError::Id { dir: dir.into(), id: earlier.run.clone() })?;
@@ -187,8 +207,8 @@ impl Folder {
             parent.map_err(|_| FolderError::Id { dir: dir.into(), id: earlier.parent.clone().unwrap_or_default() })?;
         // Its own step 0 is not where a branch began.
         let how = if parent.is_some() { How::Restart } else { how };
-        let (from, notes) = choose(dir, run, how)?;
-        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, parent, notes, lock })
+        let (from, notes) = choose((dir, run, how), values, None, Vec::new())?;
+        Ok(Self { dir: dir.into(), run, earlier: Some(earlier), from, parent, notes, how, lock })
     }
 
     /// A new run in `dir` that goes on from the newest valid checkpoint of the run in `source`, which is only read.
@@ -196,14 +216,33 @@ impl Folder {
     /// # Errors
     ///
     /// [`FolderError`] if `dir` holds a run, or `source` no checkpoint to go on from.
-    pub fn branch(source: &Path, dir: &Path) -> Result<Self, FolderError> {
-        let mut new = Self::open(dir, How::New)?;
+    pub fn branch(source: &Path, dir: &Path, values: Values) -> Result<Self, FolderError> {
+        let mut new = Self { how: How::Restart, ..Self::open(dir, How::New, values)? };
         let record = source.join("run.json");
         let earlier = RunRecord::read(&record)?;
         let run = earlier.run.parse().map_err(|_| FolderError::Id { dir: source.into(), id: earlier.run.clone() })?;
-        (new.from, new.notes) = choose(source, run, How::Restart)?;
+        (new.from, new.notes) = choose((source, run, new.how), values, None, Vec::new())?;
         new.parent = new.from.as_ref().map(|from| Parent { run, step: from.step });
         Ok(new)
+    }
+
+    /// Chooses an older checkpoint than the one chosen before, which cannot be read: `why`. Notes are those of this choice.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError`] if there is none to go on from.
+    pub fn pass_over(&mut self, why: &str) -> Result<(), FolderError> {
+        let Some(from) = self.from.take() else { return Ok(()) };
+        let run = from.run.parse().map_err(|_| FolderError::Id { dir: self.dir.clone(), id: from.run.clone() })?;
+        let dir = from.folder.ancestors().nth(2).unwrap_or(&self.dir);
+        let note = refused(from.step, &checkpoint::shown(&from.folder, ""), why);
+        (self.from, self.notes) = choose((dir, run, self.how), Values::ToBeRead, Some(from.step), vec![note])?;
+        if let (Some(parent), Some(from)) = (&mut self.parent, &self.from)
+            && self.earlier.is_none()
+        {
+            parent.step = from.step;
+        }
+        Ok(())
     }
 
     /// Makes the folder if need be and locks it: from here on the run may write to it.
@@ -284,14 +323,22 @@ fn said(path: &Path) -> String {
     if fine { line.into() } else { "which begins or does not say who it is".into() }
 }
 
-/// The newest valid checkpoint of `run`, with what to tell about it and about those refused.
-fn choose(dir: &Path, run: RunId, how: How) -> Result<(Option<From>, Vec<String>), FolderError> {
-    let found = checkpoint::newest(&Disk, dir, Some(run), true)?;
-    let mut notes: Vec<String> = found
-        .refused
-        .iter()
-        .map(|refused| format!("refused checkpoint of step {} ({}): {}", refused.step, refused.name, refused.reason))
-        .collect();
+fn refused(step: u64, name: &str, why: impl std::fmt::Display) -> String {
+    format!("refused checkpoint of step {step} ({name}): {why}")
+}
+
+/// The newest valid checkpoint of `run` of a step before `before`, with what to tell about it and about those refused after `notes`.
+fn choose(
+    (dir, run, how): (&Path, RunId, How),
+    values: Values,
+    before: Option<u64>,
+    mut notes: Vec<String>,
+) -> Result<(Option<From>, Vec<String>), FolderError> {
+    let found = match values {
+        Values::Verified => checkpoint::newest(&Disk, dir, Some(run), true)?,
+        Values::ToBeRead => checkpoint::newest_to_read(&Disk, dir, Some(run), before)?,
+    };
+    notes.extend(found.refused.iter().map(|found| refused(found.step, &found.name, &found.reason)));
     let Some(checkpoint) = found.checkpoint else {
         if how == How::Restart {
             let refused = notes.iter().map(|note| format!("; {note}")).collect();

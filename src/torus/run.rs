@@ -6,6 +6,7 @@
 
 mod saving;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use saving::{Asked, Saving};
 use super::agree::{agree, decide};
 use super::background::Background;
 use super::control::{Control, Wishes};
-use super::peers::Peers;
+use super::peers::{Peers, gather};
 use super::report::Report;
 use super::save::Saver;
 use super::session::Session;
@@ -33,7 +34,7 @@ use crate::plan::{Due, Plan, Round};
 use crate::run::Say;
 use crate::run::begin::{Ask, Begin, begin};
 use crate::run::fault::{Fault, Phase};
-use crate::run::folder::{Folder, How};
+use crate::run::folder::{Folder, How, Values};
 use crate::run::limit::limit;
 use crate::run::shape::Shape;
 use crate::run::signal::Signals;
@@ -86,6 +87,7 @@ pub fn run<P: Peers + ?Sized>(request: &Request, peers: &mut P, say: Say<'_>) ->
             dir: request.dir.as_deref(),
             branch: request.branch.as_deref(),
             how: request.how,
+            values: Values::ToBeRead,
             library: &request.library,
         };
         let (begin, opened) = begin(&ask, say)?;
@@ -99,7 +101,7 @@ pub fn run<P: Peers + ?Sized>(request: &Request, peers: &mut P, say: Say<'_>) ->
     peers.set_deadline(Duration::from_secs_f64(job.torus.deadline_s));
     let kernel = request.library.find(job.declaration.name);
     let kernel = agree(peers, kernel.ok_or_else(|| Failure::usage("the kernel is not in this program")))?;
-    let start = Start { request, job: &job, kernel, begin: &begin, began };
+    let start = Start { request, job: &job, kernel, begin, began };
     match job.precision {
         Precision::F64 => start.go::<f64, P>(folder, peers, say),
         Precision::F32 => start.go::<f32, P>(folder, peers, say),
@@ -111,24 +113,25 @@ struct Start<'a> {
     request: &'a Request,
     job: &'a Job,
     kernel: &'static dyn AnyKernel,
-    begin: &'a Begin,
+    begin: Begin,
     began: std::time::Instant,
 }
 
 impl Start<'_> {
     fn go<T: Precise, P: Peers + ?Sized>(
-        self,
-        folder: Option<Folder>,
+        mut self,
+        mut folder: Option<Folder>,
         peers: &mut P,
         say: Say<'_>,
     ) -> Result<Exit, Failure> {
-        let Self { request, job, begin, began, .. } = self;
+        let (request, job, began) = (self.request, self.job, self.began);
         let fault = agree(peers, Fault::from_environment().map_err(Failure::usage))?;
         // What is copied for this must not come on top of large fields, later; small ones may not need it at all.
         let large = job.grid.region().cells() * T::BYTES > COPIED_BYTES;
         let bandwidth = (folder.is_some() && large)
             .then(|| copy_bandwidth(request.threads * request.ranks_here, report::BANDWIDTH_S));
-        let (shape, session) = self.session::<T, P>(peers)?;
+        let (shape, session) = self.session_of_a_whole_checkpoint::<T, P>(&mut folder, peers, say)?;
+        let begin = &self.begin;
         if let (0, Some(note)) = (peers.rank(), &shape.note) {
             say(note);
         }
@@ -177,8 +180,42 @@ impl Start<'_> {
         running.finish(exit, peers, say)
     }
 
-    /// Lays the job out on the ranks and fills its fields.
-    fn session<T: Precise, P: Peers + ?Sized>(&self, peers: &mut P) -> Result<(Shape, Session<T>), Failure> {
+    /// [`Start::session`] from the newest checkpoint that can be read; only then it is known to be whole.
+    fn session_of_a_whole_checkpoint<T: Precise, P: Peers + ?Sized>(
+        &mut self,
+        folder: &mut Option<Folder>,
+        peers: &mut P,
+        say: Say<'_>,
+    ) -> Result<(Shape, Session<T>), Failure> {
+        loop {
+            let read = RefCell::new(None);
+            let failure = match self.session::<T, P>(peers, &read) {
+                Err(failure) if failure.exit == Exit::Damaged => failure,
+                other => return other,
+            };
+            // All ranks had come to the reading, or none.
+            let Some(words) = read.into_inner() else { return Err(failure) };
+            let all = gather(peers, words.into_bytes())?.unwrap_or_default();
+            let next = decide(peers, || {
+                let Some(folder) = folder else { return Err(failure) };
+                let first = all.iter().find(|words| !words.is_empty());
+                folder.pass_over(&first.map(|words| String::from_utf8_lossy(words)).unwrap_or_default())?;
+                folder.notes.iter().for_each(|note| say(note));
+                let next = (&folder.from, folder.parent.map(|parent| parent.to_string()));
+                serde_json::to_vec(&next).map_err(|error| Failure::new(Exit::Usage, error))
+            })?;
+            let next = serde_json::from_slice(&next).map_err(|error| Failure::new(Exit::Usage, error));
+            (self.begin.from, self.begin.parent) = agree(peers, next)?;
+        }
+    }
+
+    /// Lays the job out on the ranks and fills its fields. `read` becomes what is wrong with the checkpoint as soon as it is read,
+    /// nothing if all is well on this rank.
+    fn session<T: Precise, P: Peers + ?Sized>(
+        &self,
+        peers: &mut P,
+        read: &RefCell<Option<String>>,
+    ) -> Result<(Shape, Session<T>), Failure> {
         let Self { request, job, kernel, begin, .. } = self;
         begin.check(job)?;
         let program =
@@ -193,15 +230,22 @@ impl Start<'_> {
         let session = match &begin.from {
             None => Session::new(job, *kernel, threads, None, peers)?,
             Some(from) => {
+                let damaged = |error: CheckpointError| {
+                    *read.borrow_mut() = Some(error.to_string());
+                    Failure::new(Exit::Damaged, error)
+                };
+                *read.borrow_mut() = Some(String::new());
                 let opened = Checkpoint::open(&Disk, &from.folder);
-                let checkpoint = agree(peers, opened.map_err(|error| Failure::new(Exit::Damaged, error)))?;
+                let checkpoint = agree(peers, opened.map_err(damaged))?;
+                // What comes before the values has its own failures.
+                *read.borrow_mut() = None;
                 let mut restore = |slot: usize, region: &Region, out: &mut [T]| {
+                    read.borrow_mut().get_or_insert_default();
                     let name = job.declaration.fields[slot].name;
                     let component = checkpoint.component(name);
                     let component =
                         component.ok_or_else(|| Failure::usage(format!("the checkpoint holds no component {name}")))?;
-                    let read = checkpoint.read_region(component, region, out);
-                    read.map_err(|error| Failure::new(Exit::Damaged, error))
+                    checkpoint.read_region(component, region, out).map_err(damaged)
                 };
                 Session::new(job, *kernel, threads, Some((from.dt, &mut restore)), peers)?
             }
