@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mpi_common::{
-    Bench, Going, Launch, Random, assert_same_bits, event_steps, heat, in_background, list, mpirun, run_json, signal,
-    step, tell, ticks, whole_steps,
+    Bench, Going, Launch, Random, assert_same_bits, event_steps, files, heat, in_background, list, mpirun, run_json,
+    signal, step, tell, ticks, whole_steps,
 };
 use ringfort::clock;
 
@@ -46,11 +46,6 @@ fn phase(dir: &Path) -> String {
         Some((_, at, _)) if *at > saved => format!("prune, step {at}"),
         _ => format!("compute or exchange, after step {saved}"),
     }
-}
-
-fn files(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
 
 /// Kills the process and asserts that the job ends by it.

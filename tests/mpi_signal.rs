@@ -8,11 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use mpi_common::{
-    Bench, Launch, Random, assert_same_bits, event_steps, heat, is_mpich, list, mpirun, signal, step, tell,
+    Bench, Going, Launch, Random, assert_same_bits, event_steps, files, heat, in_background, is_mpich, list, mpirun,
+    signal, step, tell, ticks,
 };
+use ringfort::clock;
 
 /// More steps than any test waits for.
 const ENDLESS: u64 = 100_000_000;
+/// Steps between two checkpoints, where they matter.
+const EVERY: u64 = 20;
 
 fn bench(checkpoint: &str) -> Bench {
     Bench::new(&heat("23, 19", "\"wall\", \"periodic\"", true, ENDLESS, checkpoint))
@@ -57,6 +61,66 @@ fn a_signal_to_one_rank_stops_all_at_one_step() {
         let at = goes_on(mpirun, &bench, &dir, 5 - ranks);
         tell(&format!("SIG{name} to rank {rank} of {ranks}: stopped at step {at} after {:.2} s", ended.waited));
     }
+}
+
+/// `RINGFORT_SIGNALS` signals (200), each while a rank is held up in some phase.
+#[test]
+#[ignore = "takes a quarter of an hour"]
+fn signals_in_every_phase_stop_all_at_one_step() {
+    let Some(mpirun) = mpirun("signals in every phase") else { return };
+    let count: usize = std::env::var("RINGFORT_SIGNALS").map_or(200, |count| count.parse().expect("a number"));
+    let mut random = Random::new("signals in every phase");
+    let job = heat("23, 19", "\"wall\", \"periodic\"", true, ENDLESS, &format!("{EVERY} steps")) + "keep = 9\n";
+    let (waits, flies) = (Bench::new(&job), Bench::new(&in_background(&job)));
+    let mut slowest = 0.0;
+    for number in 0..count {
+        let phase = ["compute", "exchange", "copy", "write", "manifest"][number % 5];
+        let (ranks, in_flight) = (random.of(&[2, 3, 4]), random.of(&[false, true]));
+        let bench = if in_flight { &flies } else { &waits };
+        let part = if phase == "manifest" { 0 } else { random.below(ranks) };
+        // Later ones are skipped while the first is in flight.
+        let at = if in_flight { EVERY } else { EVERY * (1 + random.below(4) as u64) };
+        let dir = bench.dir(&format!("phase-{number}"));
+        let fault = format!("stall@step={at},part={part},phase={phase},seconds=1");
+        let mut going = Launch::ranks(mpirun, ranks).run(&bench.job, &dir).words("--threads 1").fault(&fault).start();
+        let pids = going.wait_for_ranks(ranks).expect("ranks run");
+        held_up(&mut going, &dir, phase, (at, pids[&part], ranks));
+        let (name, to) = (random.of(&["USR1", "TERM"]), random.below(ranks));
+        signal(name, pids[&to]);
+        let ended = going.end(Duration::from_secs(10)).expect(85);
+        ended.says("stopped early at step");
+        let stopped = goes_on(mpirun, bench, &dir, random.of(&[1, 2, 3, 4]));
+        tell(&format!(
+            "{number}: SIG{name} to rank {to} of {ranks}, part {part} in {phase} at step {at}: stopped at step {stopped} after {:.2} s",
+            ended.waited
+        ));
+        slowest = if ended.waited > slowest { ended.waited } else { slowest };
+    }
+    tell(&format!(
+        "signals in every phase: {count}, each obeyed at one step within {slowest:.2} s, same bits after it"
+    ));
+}
+
+/// Waits until part of the rank `pid` is in `phase` of step `at`, where it stays for a second.
+fn held_up(going: &mut Going, dir: &Path, phase: &str, (at, pid, ranks): (u64, u32, usize)) {
+    let (mut since, mut used) = (clock::now(), None);
+    let there = going.wait_until(|_| {
+        let folder = step(dir, at);
+        let arrived = match phase {
+            "write" => folder.join("temperature/c").exists(),
+            "manifest" => files(&folder.join("temperature/c")) == ranks,
+            _ => {
+                // One that waits for others uses some of the processor, one that stalls uses none.
+                let now = ticks(pid);
+                if now != used || event_steps(dir, "start").is_empty() {
+                    (since, used) = (clock::now(), now);
+                }
+                clock::now().duration_since(since) > Duration::from_millis(150)
+            }
+        };
+        arrived.then_some(())
+    });
+    there.expect("it goes on");
 }
 
 #[test]

@@ -389,6 +389,12 @@ pub(crate) fn step(dir: &Path, step: u64) -> PathBuf {
     ringfort::checkpoint::folder(dir, step)
 }
 
+/// Number of files below `folder`.
+pub(crate) fn files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
+}
+
 /// Asserts that two checkpoints (or the newest of two runs) hold the same bits.
 pub(crate) fn assert_same_bits(a: &Path, b: &Path) {
     let ended = Launch::alone().words("checkpoint diff").path(a).path(b).ends(0);
