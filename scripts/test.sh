@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check there is: format, lints, tests, documentation, the build without MPI, ranks under Open MPI and MPICH,
+# Every check there is: format, lints with and without MPI, tests, documentation, ranks under Open MPI and MPICH,
 # licences and advisories of the dependencies. Ends at the first that fails, with its exit code.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -65,32 +65,41 @@ if [ ! -d "$other" ]; then
     rm -rf "$other.new"/debug/{.fingerprint,build}/{mpi,mpi-sys,build-probe-mpi}-*
     mv "$other.new" "$other"
 fi
-# Warnings are errors here and only here, so that they never stop a person in the middle of an edit. The build without MPI has
-# data-center mode, so that what it is made of is there already.
-build_other() {
-    export MPICC=$mpich_mpicc CARGO_TARGET_DIR=$other
+# Tests that only compute, longest first: they use what processor time others leave, and mind no wait.
+patient=(same_bits restarts earth elastic sums shallow_water)
+# Warnings are errors here and only here, so that they never stop a person in the middle of an edit.
+beside() {
     renice -n 19 "$BASHPID" >/dev/null
-    cargo test --locked --no-run --test mpi
-    cargo test -p ringfort --no-default-features --features datacenter --locked --lib --no-run
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    export CARGO_TARGET_DIR=$other
+    MPICC=$mpich_mpicc cargo test --locked --no-run --test mpi
+    MPICC=$mpich_mpicc cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo clippy --workspace --all-targets --no-default-features --locked -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    MPICC=$mpich_mpicc RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    CARGO_TARGET_DIR=$target MPICC=$openmpi_mpicc cargo test --workspace --locked "${patient[@]/#/--test=}"
 }
 # A process group of its own, to end it whole.
 set -m
-build_other >"$target/other.log" 2>&1 &
+beside >"$target/beside.log" 2>&1 &
 builder=$!
 set +m
 
 step "tests, ranks under Open MPI"
-MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$openmpi_mpirun RINGFORT_BIN="$target/debug/ringfort" \
-    bounded 1500 cargo test --workspace --locked
+others=(--test=inlined)
+for test in tests/*.rs; do
+    name=$(basename "$test" .rs)
+    [[ " ${patient[*]} " = *" $name "* ]] || others+=("--test=$name")
+done
+under_openmpi() {
+    MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$openmpi_mpirun RINGFORT_BIN="$target/debug/ringfort" bounded 1500 cargo test --workspace --locked "$@"
+}
+under_openmpi --lib --bins --examples "${others[@]}"
+under_openmpi --doc
 
-step "lints, documentation, and what the next steps need"
+step "lints, documentation, patient tests"
 code=0
 wait "$builder" || code=$?
 builder=""
-cat "$target/other.log"
+cat "$target/beside.log"
 [ $code = 0 ] || exit $code
 
 step "ranks under MPICH"
@@ -99,10 +108,6 @@ if command -v ldd >/dev/null; then
 fi
 MPICC=$openmpi_mpicc RINGFORT_MPIRUN=$mpich_mpirun RINGFORT_BIN="$other/debug/ringfort" \
     bounded 900 cargo test --locked --test 'mpi*' -- --test-threads=1
-
-# Engine and kernels know nothing of MPI: their tests ran above.
-step "tests without MPI"
-CARGO_TARGET_DIR=$other bounded 900 cargo test -p ringfort --no-default-features --features datacenter --locked --lib
 
 step "dependencies"
 cargo deny check bans licenses sources

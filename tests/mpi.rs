@@ -7,7 +7,7 @@ mod mpi_common;
 
 use std::path::Path;
 
-use mpi_common::{Bench, LONG, Launch, assert_same_bits, events, heat, mpirun, run_json, step, tell};
+use mpi_common::{Bench, LONG, Launch, assert_same_bits, events, heat, is_mpich, mpirun, run_json, step, tell};
 
 const RANKS: [usize; 6] = [1, 2, 3, 4, 6, 8];
 
@@ -55,7 +55,8 @@ fn any_ranks_threads_and_halos_give_the_same_bits() {
             assert_same_bits(&undisturbed, &dir);
             assert_same_bits(&step(&undisturbed, 20), &step(&dir, 20));
             count(&dir, halo, &mut launched);
-            for halo in [halo % 5 + 1, (halo + 2) % 5 + 1] {
+            // They know nothing of MPI: once is enough.
+            for halo in [halo % 5 + 1, (halo + 2) % 5 + 1].into_iter().filter(|_| !is_mpich(mpirun)) {
                 let dir = bench.dir(&format!("local-{ranks}-{halo}"));
                 let local_ranks = if ranks == 1 { String::new() } else { format!("--local-ranks {ranks}") };
                 Launch::alone()
@@ -67,7 +68,8 @@ fn any_ranks_threads_and_halos_give_the_same_bits() {
             }
         }
     }
-    assert!(launched.iter().chain(&local).all(|&runs| runs > 1), "{launched:?} {local:?}");
+    assert!(launched.iter().all(|&runs| runs > 1), "{launched:?}");
+    assert!(is_mpich(mpirun) || local.iter().all(|&runs| runs > 1), "{local:?}");
     tell(&format!(
         "same bits: {} runs under mpirun and {} without, of {} jobs; T = 1 to 5 in force in {launched:?} and {local:?}",
         launched.iter().sum::<usize>(),

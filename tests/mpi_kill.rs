@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mpi_common::{
-    Bench, Going, Launch, Random, assert_same_bits, event_steps, files, heat, in_background, list, mpirun, run_json,
-    signal, step, tell, ticks, whole_steps,
+    Bench, Going, Launch, Random, assert_same_bits, event_steps, files, heat, in_background, is_mpich, list, mpirun,
+    run_json, signal, step, tell, ticks, whole_steps,
 };
 use ringfort::clock;
 
@@ -96,7 +96,7 @@ fn calibrate(mpirun: &Path) -> u64 {
 fn a_rank_killed_at_a_random_moment_costs_no_bit() {
     let Some(mpirun) = mpirun("kill at random moments") else { return };
     let steps = calibrate(mpirun);
-    kill_at_random(mpirun, &Bench::new(&job(steps)), steps, 20);
+    kill_at_random(mpirun, &Bench::new(&job(steps)), steps, if is_mpich(mpirun) { 8 } else { 20 });
 }
 
 /// Checkpoints every 20 steps, that is one in flight at almost any moment.
