@@ -82,6 +82,15 @@ fn path_of(dir: &Path) -> PathBuf {
     dir.join(FILE)
 }
 
+/// Opens a regular file: a pipe in its place would make who reads it wait.
+fn open(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
+}
+
 fn refused(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> WrittenError + use<> {
     let path = path.to_owned();
     move |source| WrittenError::File { path, action, source }
@@ -96,7 +105,7 @@ impl Written {
     pub fn read(dir: &Path) -> Result<Self, WrittenError> {
         let path = path_of(dir);
         let mut bytes = Vec::new();
-        match File::open(&path) {
+        match open(&path) {
             Ok(file) => file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(refused(&path, "read"))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => return Err(refused(&path, "opened")(source)),
@@ -138,7 +147,7 @@ impl Written {
         let Some(wanted) = self.files.get(name) else { return Ok(()) };
         let path = dir.join(name);
         let differs = |what| WrittenError::Differs { path: path.clone(), dir: dir.to_owned(), what };
-        let file = match File::open(&path) {
+        let file = match open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(differs("is gone".to_owned())),
             Err(source) => return Err(refused(&path, "opened")(source)),
@@ -195,6 +204,10 @@ mod tests {
         fs::remove_file(dir.join("a.csv")).expect("removed");
         let said = Written::read(dir).expect("read").check(dir, "a.csv").expect_err("refused").to_string();
         assert!(said.contains("a.csv is gone"), "{said}");
+        fs::create_dir(dir.join("a.csv")).expect("made");
+        let said = Written::read(dir).expect("read").check(dir, "a.csv").expect_err("refused").to_string();
+        assert!(said.contains("a.csv could not be opened: not a regular file"), "{said}");
+        fs::remove_dir(dir.join("a.csv")).expect("removed");
         fs::write(dir.join(FILE), "not this").expect("written");
         assert!(Written::read(dir).expect_err("refused").to_string().contains("is not what a run writes"));
         Written::forget(dir).expect("removed");
