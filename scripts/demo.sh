@@ -6,20 +6,24 @@ set -euo pipefail
 cd "$checkout"
 exec </dev/null
 
-[ $# = 0 ] || die 2 "no arguments; it runs examples/ocean.toml and writes to out/demo"
+[ $# -le 2 ] || die 2 "usage: scripts/demo.sh [STEPS [EVERY]]; it runs examples/ocean.toml and writes to out/demo"
+# 16 of the job's 24 hours, unless told otherwise, and checkpoints as often as the job says.
+steps=${1:-2880}
+every=(${2:+--set "checkpoint.every=\"$2 steps\""})
 
 job=examples/ocean.toml
 undisturbed=out/demo/undisturbed
 crashed=out/demo/crashed
-# 16 of the job's 24 hours.
-steps=2880
 ranks=4
 ranks_after=6
 
 heading "Setup and build"
 scripts/setup.sh
-cargo build --release --locked
-export RINGFORT="$checkout/target/release/ringfort"
+# A program that is named is run as it is.
+if [ -z "${RINGFORT:-}" ]; then
+    cargo build --release --locked
+    export RINGFORT="$checkout/target/release/ringfort"
+fi
 mpirun=$(find_mpirun) || die 1 "no mpirun; scripts/setup.sh says what to install"
 export RINGFORT_MPIRUN=$mpirun
 
@@ -33,7 +37,7 @@ say_and_run() {
 }
 
 # Each rank computes with one thread: two ranks a core are plenty.
-run_job=("$mpirun" -n "$ranks" "$RINGFORT" run "$job" --ranks 2x2 --threads 1 --steps "$steps" --out)
+run_job=("$mpirun" -n "$ranks" "$RINGFORT" run "$job" --ranks 2x2 --threads 1 --steps "$steps" ${every[@]+"${every[@]}"} --out)
 
 # All descendants of PID whose program is ringfort: the ranks, whether the launcher starts them itself or through a helper.
 ranks_of() { # PID
@@ -110,7 +114,7 @@ say_and_run "$RINGFORT" checkpoint diff "$last" "$again" ||
     die 1 "the killed and restarted run ended in other bits than the undisturbed one"
 echo "   Same bits."
 
-heading "5. A film of all 16 hours"
+heading "5. A film of all of it"
 say_and_run "$RINGFORT" render "$crashed" --film --out out/demo/ocean-film.png
 
 heading "Done in $SECONDS s"

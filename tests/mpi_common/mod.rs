@@ -123,6 +123,12 @@ impl Launch {
         self
     }
 
+    /// Starts in `folder`.
+    pub(crate) fn within(mut self, folder: &Path) -> Self {
+        self.0.current_dir(folder);
+        self
+    }
+
     pub(crate) fn path(mut self, path: &Path) -> Self {
         self.0.arg(path);
         self
