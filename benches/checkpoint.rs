@@ -1,24 +1,26 @@
-//! What a checkpoint is measured against: `copy BYTES` copies so many bytes once both places have been written to, `checksum BYTES`
-//! takes their CRC-32C, `write FOLDER BYTES` writes them to one new file and waits for the disk, `read FOLDER` reads all files in
-//! it. And what a restart reads: `restore RUN RANKS` finds the newest checkpoint and reads it on so many threads as a run on so
+//! What a checkpoint is measured against: `copy BYTES` copies so many bytes once both places have been written to, `write FOLDER
+//! BYTES` writes them to one new file and waits for the disk, `read FOLDER` reads all files in it; `chunk RUN` writes the first chunk
+//! of its newest checkpoint once more, and `unchecked RUN` the same without a checksum. And what a restart reads: `restore RUN RANKS` finds the newest checkpoint and reads it on so many threads as a run on so
 //! many ranks does. Prints seconds. Run by `benches/checkpoint.sh`.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use ringfort::checkpoint::{Disk, newest_to_read};
+use ringfort::checkpoint::{Disk, Store, newest_to_read, write_part_copied};
 use ringfort::clock;
+use ringfort::copied::Copied;
 use ringfort::decomp::Cuts;
 
-/// Bytes written at once, as checkpoints are.
+/// Bytes that a plain program writes or reads at once.
 const PIECE: usize = 1 << 20;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let seconds = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["copy", bytes] => copy(bytes.parse().expect("a number of bytes")),
-        ["checksum", bytes] => checksum(bytes.parse().expect("a number of bytes")),
+        ["chunk", run] => chunk(Path::new(run), true),
+        ["unchecked", run] => chunk(Path::new(run), false),
         ["read", folder] => read(Path::new(folder)),
         ["restore", run, ranks] => restore(Path::new(run), ranks.parse().expect("a number of ranks")),
         ["write", folder, bytes] => write(Path::new(folder), bytes.parse().expect("a number of bytes")),
@@ -38,11 +40,26 @@ fn copy(bytes: usize) -> f64 {
     seconds
 }
 
-fn checksum(bytes: usize) -> f64 {
-    let values = vec![3_u8; bytes];
+/// Writes as many values of type `f64` as the first chunk of the newest checkpoint of `run` has, as checkpoints are written.
+fn chunk(run: &Path, checked: bool) -> f64 {
+    let checkpoint = newest_to_read(&Disk, run, None, None).expect("listed").checkpoint.expect("a checkpoint");
+    let meta = checkpoint.meta();
+    let mut copied = Copied::<f64>::new(meta.cuts.block(0).cells(), 1);
+    copied.touch();
+    let folder = run.join("again");
+    let path = folder.join(meta.chunk_name(0, 0));
+    fs::create_dir_all(path.parent().expect("a chunk lies in a folder")).expect("folders");
     let began = clock::now();
-    std::hint::black_box(crc32c::crc32c(std::hint::black_box(&values)));
-    clock::now().duration_since(began).as_secs_f64()
+    if checked {
+        write_part_copied(&Disk, &folder, meta, (0, 0), &copied).expect("written");
+    } else {
+        let mut file = Disk.create(&path).expect("a new file");
+        file.write_all(copied.bytes(0).expect("little-endian")).expect("written");
+        file.sync().expect("on the disk");
+    }
+    let seconds = clock::now().duration_since(began).as_secs_f64();
+    fs::remove_dir_all(folder).expect("removed");
+    seconds
 }
 
 /// Reads every file below `folder`, one after the other.

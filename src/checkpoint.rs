@@ -14,6 +14,8 @@
 mod chunk;
 pub mod codec;
 mod diff;
+pub(crate) mod direct;
+mod disk;
 mod error;
 mod files;
 pub mod interval;
@@ -28,6 +30,7 @@ mod write;
 pub mod zarr;
 
 pub use diff::{Difference, FieldDifference, Obstacle, compare};
+pub use disk::Disk;
 pub use error::{CheckpointError, Damage};
 pub use files::{chunk_end, chunk_file, chunk_values, complete, group_file, leading_files};
 pub use keep::{Keep, MIN_KEEP, Pruned, prune};
@@ -36,7 +39,7 @@ pub use meta::{FieldMeta, Fill, MAX_CHUNKS, Meta, MetaError, Origin, Parent, Pre
 pub use owner::{NAME as OWNER, Owner, remove};
 pub use read::Checkpoint;
 pub use select::{Entry, Found, Reason, Refused, State, newest, newest_to_read, scan};
-pub use store::{Disk, Kind, Metadata, Sink, Source, Store};
+pub use store::{Kind, Metadata, Sink, Source, Store};
 pub use write::{
     Pending, TEMPORARY, abandon, begin, commit, move_aside, write_part, write_part_copied, write_part_from,
 };

@@ -125,7 +125,7 @@ impl<'s> Checkpoint<'s> {
                 Copy { chunk: meta.cuts.largest(), wanted, out: &mut *out, into: *region, shift: block.start };
             let record = self.manifest.chunk(component, part);
             let name = || shown(&self.folder, &record.name);
-            let file = chunk::open(self.store, &self.folder.join(&record.name), record, name())?;
+            let file = chunk::open(|| self.store.open(&self.folder.join(&record.name)), record, name())?;
             if checked {
                 copy.read(&*file, record, name())?;
             } else {
@@ -184,7 +184,7 @@ impl<'s> Checkpoint<'s> {
 
     fn verify_file(&self, record: &FileRecord, read: bool) -> Result<(), CheckpointError> {
         let name = shown(&self.folder, &record.name);
-        let file = chunk::open(self.store, &self.folder.join(&record.name), record, name.clone())?;
+        let file = chunk::open(|| self.store.open_once(&self.folder.join(&record.name)), record, name.clone())?;
         if read { chunk::check(&*file, record, name, |_, _| {}) } else { Ok(()) }
     }
 }

@@ -1,12 +1,10 @@
-//! The few file operations that checkpoints need, and the disk that does them.
+//! The few file operations that checkpoints need.
 //!
 //! Small on purpose: a test can stand in for the disk and fail, cut short or count any operation.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Pauses between tries to open a file of a network file system.
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(100), Duration::from_millis(200)];
@@ -75,6 +73,10 @@ pub trait Store: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>>;
     /// Opens a regular file for reading; an error if it is anything else, so that a pipe cannot make readers wait.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Source>>;
+    /// Opens as [`Store::open`] does, a file that is read once from begin to end and not soon again.
+    fn open_once(&self, path: &Path) -> io::Result<Box<dyn Source>> {
+        self.open(path)
+    }
     /// Returns once the names in a folder survive a power cut.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
     /// Renames a file or folder.
@@ -95,85 +97,6 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// The file system.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
-
-impl Store for Disk {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn Sink>> {
-        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?))
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Source>> {
-        if self.metadata(path)?.kind != Kind::File {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
-        Ok(Box::new(File::open(path)?))
-    }
-
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        use rustix::fs::{Dir, Mode, OFlags, open};
-        // The standard library's panics where a folder cannot be closed.
-        let folder = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut names = Vec::new();
-        for entry in Dir::new(folder)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name != "." && name != ".." {
-                names.push(name);
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    fn create_folder(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
-    }
-
-    fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        fs::remove_dir(path)
-    }
-
-    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        let found = fs::symlink_metadata(path)?;
-        let kind = match found.file_type() {
-            kind if kind.is_file() => Kind::File,
-            kind if kind.is_dir() => Kind::Folder,
-            _ => Kind::Other,
-        };
-        let modified_s = found.modified()?.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-        Ok(Metadata { kind, bytes: found.len(), modified_s })
-    }
-
-    fn free(&self, path: &Path) -> io::Result<Option<u64>> {
-        let found = rustix::fs::statvfs(path)?;
-        // A file system that has no blocks counts in another way.
-        Ok((found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize)))
-    }
-}
-
-impl Sink for File {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Write::write_all(self, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.sync_all()
-    }
-}
-
 /// A file in memory.
 impl Sink for Vec<u8> {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -186,16 +109,6 @@ impl Sink for Vec<u8> {
     }
 }
 
-impl Source for File {
-    fn bytes(&self) -> io::Result<u64> {
-        Ok(File::metadata(self)?.len())
-    }
-
-    fn read_at(&self, to: &mut [u8], offset: u64) -> io::Result<()> {
-        self.read_exact_at(to, offset)
-    }
-}
-
 /// Writes a new file of `bytes` and returns once it survives a power cut (its name does after the folder's sync).
 pub(super) fn write_file(store: &dyn Store, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = store.create(path)?;
@@ -203,23 +116,26 @@ pub(super) fn write_file(store: &dyn Store, path: &Path, bytes: &[u8]) -> io::Re
     file.sync()
 }
 
-/// Opens a file, again after a pause where a network file system forgot its handle, or, of one that `is_there` for sure, does not
-/// show its name yet.
-pub(super) fn open_patiently(store: &dyn Store, path: &Path, is_there: bool) -> io::Result<Box<dyn Source>> {
+/// Opens a file by `open`, again after a pause where a network file system forgot its handle, or, of one that `is_there` for sure,
+/// does not show its name yet.
+pub(super) fn open_patiently(
+    open: impl Fn() -> io::Result<Box<dyn Source>>,
+    is_there: bool,
+) -> io::Result<Box<dyn Source>> {
     for pause in PAUSES {
-        match store.open(path) {
+        match open() {
             Err(error) if error.kind() == io::ErrorKind::StaleNetworkFileHandle => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_there => {}
             other => return other,
         }
         std::thread::sleep(pause);
     }
-    store.open(path)
+    open()
 }
 
 /// All bytes of a file opened by [`open_patiently`], none if it holds more than `most`.
 pub(super) fn read_file(store: &dyn Store, path: &Path, is_there: bool, most: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = open_patiently(store, path, is_there)?;
+    let file = open_patiently(|| store.open(path), is_there)?;
     let bytes = file.bytes()?;
     if bytes > most {
         return Ok(None);

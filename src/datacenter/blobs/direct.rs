@@ -11,17 +11,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use memmap2::MmapMut;
 
 use super::{Mode, Put};
+use crate::checkpoint::direct::{PIECE, SECTOR, Writer, past_cache, refused};
 use crate::datacenter::room::Room;
 
 /// Bytes from which on a file goes past the cache. Memory of a [`Room`] that is as long begins at a page.
 pub(super) const LARGE: u64 = 2 << 20;
-/// Bytes at a time. Memory and places in files are multiples of [`SECTOR`].
-const PIECE: usize = 1 << 20;
-/// Bytes that all disks' sectors divide.
-const SECTOR: usize = 4096;
 
 /// Writes `pieces`, one after the other, to `path`, whose folders are there.
 pub(super) fn write(path: &Path, pieces: &[Bytes], mode: Mode) -> io::Result<Put> {
@@ -48,60 +44,13 @@ fn create_aside(path: &Path) -> io::Result<(File, PathBuf)> {
     name.push(format!("#{}", getrandom::u64().map_err(io::Error::other)?));
     let aside = PathBuf::from(name);
     let file = OpenOptions::new().write(true).create_new(true).open(&aside)?;
-    past_cache(&file, true);
     Ok((file, aside))
 }
 
-/// Lets what is read and written go past the cache, or through it; true if it does now. Some file systems cannot.
-fn past_cache(file: &File, past: bool) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-        let set = fcntl_getfl(file).and_then(|mut flags| {
-            flags.set(OFlags::DIRECT, past);
-            fcntl_setfl(file, flags)
-        });
-        set.is_ok() && past
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _through_it = (file, past);
-        false
-    }
-}
-
 fn fill(file: File, pieces: &[Bytes]) -> io::Result<()> {
-    let mut buffer = MmapMut::map_anon(PIECE)?;
-    let (mut used, mut at, mut length) = (0, 0, 0);
-    for piece in pieces {
-        let mut rest = &piece[..];
-        length += rest.len() as u64;
-        while !rest.is_empty() {
-            let (some, more) = rest.split_at(rest.len().min(PIECE - used));
-            buffer[used..used + some.len()].copy_from_slice(some);
-            (used, rest) = (used + some.len(), more);
-            if used == PIECE {
-                put(&file, &buffer, at)?;
-                (used, at) = (0, at + PIECE as u64);
-            }
-        }
-    }
-    if used > 0 {
-        put(&file, &buffer[..used.next_multiple_of(SECTOR)], at)?;
-        file.set_len(length)?;
-    }
-    file.sync_all()
-}
-
-/// Writes all of `bytes` from `at` on, through the cache if that cannot be done past it.
-fn put(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    match file.write_all_at(bytes, at) {
-        Err(error) if refused(&error) => {
-            past_cache(file, false);
-            file.write_all_at(bytes, at)
-        }
-        other => other,
-    }
+    let mut file = Writer::large(file)?;
+    pieces.iter().try_for_each(|piece| file.write_all(piece))?;
+    file.sync()
 }
 
 /// All `bytes` bytes of the file at `path`, in memory of `room`.
@@ -131,11 +80,6 @@ fn read_all(file: &File, length: usize, to: &mut [u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// True for what a system says of places and lengths that it cannot take past the cache.
-fn refused(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::InvalidInput
 }
 
 #[cfg(test)]
