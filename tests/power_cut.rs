@@ -25,13 +25,18 @@ fn of_environment<N: std::str::FromStr>(name: &str, default: N) -> N {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Small grids and cuts; there is one more that is large.
+const SHAPES: usize = 4;
+
 /// The checkpoint of `step` on one of several grids and cuts.
 fn state(shape: usize, step: u64) -> Meta {
-    let shapes: [(usize, Extents, Extents); 4] = [
+    let shapes: [(usize, Extents, Extents); SHAPES + 1] = [
         (1, [1, 1, 1, 7], [1, 1, 1, 2]),
         (2, [1, 1, 5, 3], [1, 1, 3, 1]),
         (2, [1, 1, 4, 6], [1, 1, 2, 2]),
         (3, [1, 3, 2, 5], [1, 3, 1, 2]),
+        // Its chunks go past the system's cache.
+        (1, [1, 1, 1, 131_077], [1, 1, 1, 2]),
     ];
     let (axes, points, parts) = shapes[shape % shapes.len()];
     meta(axes, points, parts, step)
@@ -77,7 +82,7 @@ fn whatever_was_not_synced_may_be_lost_in_any_combination() {
     for seed in 0..schedules {
         let mut random = Random::new(seed);
         let mut model = Model::new(dir);
-        let shape = random.below(4);
+        let shape = random.below(SHAPES);
         let (mut kept, mut from) = (None, 1);
         for cut in 0..3 {
             let what = format!("seed {seed}, cut {cut}");
@@ -121,7 +126,7 @@ fn a_real_file_system_that_is_cut_off_keeps_what_was_committed() {
     let mut random = Random::new(cuts as u64);
     let (mut number, mut none, mut new) = (0, 0, 0);
     while number < cuts {
-        let shape = random.below(4);
+        let shape = random.below(SHAPES + 1);
         let dir = disk.empty();
         let base = 1 + random.below(3) as u64;
         let (first, _) = go_on(&disk.store(usize::MAX), &dir, shape, 1, base);
