@@ -64,7 +64,8 @@ impl Writer {
         Self { file, way: Way::Unknown }
     }
 
-    /// Appends to `file`, which is empty, past the cache, whatever comes first.
+    /// Appends to `file`, which is empty, past the cache, whatever comes first: blobs come in pieces.
+    #[cfg(feature = "datacenter")]
     pub(crate) fn large(file: File) -> io::Result<Self> {
         let way = if past_cache(&file, true) { Way::Past(MmapMut::map_anon(PIECE)?, 0) } else { Way::Through };
         Ok(Self { file, way })
