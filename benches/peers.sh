@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
-[ $# -ge 1 ] && [ -f "$1/common.py" ] || die 2 "usage: benches/peers.sh PEERS_DIR [ROUNDS]; PEERS_DIR holds common.py and the peers"
+{ [ $# -ge 1 ] && [ -f "$1/common.py" ]; } || die 2 "usage: benches/peers.sh PEERS_DIR [ROUNDS]; PEERS_DIR holds common.py and the peers"
 peers=$(cd "$1" && pwd) rounds=${2:-5}
 program=${RINGFORT:-$checkout/target/release/ringfort}
 python=${PEERS_PYTHON:-python3}

@@ -1,4 +1,8 @@
 //! How a command ends: exit codes with their meaning, and errors with theirs.
+//!
+//! Input: an error, or a code that another process sent. Output: the exit code, and the words that a person sees.
+//! Invariant: scripts and schedulers act on the codes and ranks send them to each other, so none changes its number
+//! or its meaning. `Exit::of` gives back every exit for its code: a new one goes into its list too.
 
 use std::error::Error;
 use std::fmt;
@@ -9,7 +13,7 @@ use std::fmt;
 pub enum Exit {
     /// All done.
     Done = 0,
-    /// `checkpoint diff` found a difference.
+    /// `checkpoint diff` found a difference, or the runs of `compare` did not end with the same bits.
     Different = 1,
     /// Job or usage error; also: folder in use, nothing to restart from.
     Usage = 2,

@@ -1,5 +1,9 @@
-//! Random numbers for what may be anything: waits that spread, schedules of kills, draws of tests. No value of a field depends on
-//! them.
+//! Random numbers for what may be anything: waits that spread, schedules of kills, draws of tests. No value of a
+//! field depends on them.
+//!
+//! Input: a seed. Output: numbers without end. Invariant: they are a function of the seed alone, the same on every
+//! machine, and those of the published generator: the same command meets the same kills because of that. They are no
+//! secrets: keys and ids come from the system.
 
 /// A small generator of random numbers: SplitMix64, from G. Steele, D. Lea and C. Flood, *Fast splittable pseudorandom
 /// number generators*, OOPSLA 2014.
@@ -26,7 +30,8 @@ impl Rng {
 
     /// Between 0 and 1, neither of them.
     pub fn unit(&mut self) -> f64 {
-        ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+        // With one bit more the largest would round to 1.
+        ((self.bits() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
 }
 

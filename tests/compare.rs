@@ -57,13 +57,19 @@ fn a_report_tells_of_every_run_and_of_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     // Kills after 0.38 and 1.16 s of the first, after 0.67 s of the second: some hit, since the steps take longer than that here.
     let steps = steps_of(dir.path(), Duration::from_millis(1500));
-    let (job, out) = (job(dir.path(), steps), dir.path().join("report"));
+    // A name that a shell would take apart.
+    let folder = dir.path().join("it's here");
+    std::fs::create_dir(&folder).unwrap();
+    let (job, out) = (job(&folder, steps), dir.path().join("report"));
     let options =
         "--mtbf 1s,2s --repeats 1 --seed 1631 --ranks 2 --workers 2 --repair 0.1s --nodes 10,100000 --node-mtbf 30d";
     let ended = compare(&job, &out, options, None);
     assert!(ended.status.success(), "{}", words(&ended));
     let report: Value = serde_json::from_str(&std::fs::read_to_string(out.join("report.json")).unwrap()).unwrap();
     assert_eq!(report["same_bits"], true);
+    let shown = format!("printf '%s\\n' {}", report["environment"]["repeat_with"].as_str().unwrap());
+    let shown = Command::new("sh").arg("-c").arg(shown).output().unwrap().stdout;
+    assert_eq!(String::from_utf8(shown).unwrap().lines().nth(2), job.to_str(), "{report:#}");
     let runs = report["runs"].as_array().unwrap();
     let modes: Vec<&str> = runs.iter().map(|run| run["mode"].as_str().unwrap()).collect();
     let failing = ["torus-failing", "datacenter-failing"];

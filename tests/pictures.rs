@@ -150,3 +150,17 @@ fn a_film_of_checkpoints_and_what_is_refused() {
     let (out, err) = fine(dir, "render a --field depth");
     assert!(err.is_empty() && frames(&dir.join(out.trim())).1.len() == 1, "{err}");
 }
+
+#[test]
+fn pictures_show_the_run_that_the_folder_records() {
+    let dir = begun();
+    let dir = dir.path();
+    // The run before got further; what it left is no part of this one.
+    fine(dir, "run lake.toml --out a --fresh --steps 20");
+    let (out, _) = fine(dir, "checkpoint list a");
+    assert!(out.contains("step-0000000040") && out.contains("step-0000000020"), "{out}");
+    let (out, _) = fine(dir, "render a --field depth");
+    assert!(out.contains("0000000020"), "{out}");
+    let (out, _) = fine(dir, "render a --film --field momentum_x");
+    assert_eq!(frames(&dir.join(out.trim())).1.len(), 2, "steps 10 and 20");
+}

@@ -1,4 +1,8 @@
 //! `ringfort bench`: how fast this machine steps each kernel, and what it could do at most.
+//!
+//! Input: a kernel, or none for all of them, and what a person fixes. Output: a line or an object for each job
+//! measured. Invariant: nothing is written to disk, and a state that is not sound has no speed: it ends in a failure.
+//! The keys of the JSON and their units are those at `run`.
 
 use std::fmt::Write as _;
 
@@ -43,7 +47,7 @@ pub struct Args {
     /// Threads [default: this machine's cores; without a kernel 1 as well].
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=4096))]
     threads: Option<u32>,
-    /// Steps in one pass through memory [default: the fastest of 1, 2, 4 and 8 in a short trial].
+    /// Steps in one pass through memory [default: the fastest of 1, 2, 4, 8 and 12 in a short trial].
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(1..=65536))]
     steps_per_pass: Option<u32>,
     /// Repeats, of which the median counts.

@@ -1,7 +1,11 @@
 //! `ringfort check`: what a run would take, without running.
+//!
+//! Input: a job file and how it is to be cut. Output: a page or JSON, both of one preview. Invariant: nothing is
+//! written and no step is taken; every value of the start is looked at, and what a run would refuse in a job is
+//! refused here in the same words.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -95,7 +99,7 @@ fn shower() -> impl FnMut(f64) {
         if terminal && (seconds > shown + 1.0 || (share >= 1.0 && shown > 0.0)) {
             shown = seconds;
             let end = if share >= 1.0 { "\r                              \r" } else { "" };
-            eprint!("\rlooking at values: {:.0} %{end}", 100.0 * share);
+            let _nobody_listens = write!(std::io::stderr(), "\rlooking at values: {:.0} %{end}", 100.0 * share);
         }
     }
 }

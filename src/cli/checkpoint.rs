@@ -1,4 +1,9 @@
-//! `ringfort checkpoint`: look at checkpoints, verify, compare, export and remove them.
+//! `ringfort checkpoint`: look at checkpoints, verify, compare, export and remove them, and ask for one.
+//!
+//! Input: the folder of a run or of a checkpoint, which `locate` alone tells apart. Output: words or JSON, an exit
+//! code. Invariant: only `prune` removes anything, only `now` asks something of a run, only `export` writes a file;
+//! all others read. Of a run's folder `show`, `diff` and `export` take the newest whole checkpoint of the run that
+//! `run.json` names.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +12,10 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::run::duration;
-use crate::checkpoint::{Checkpoint, CheckpointError, Disk, MANIFEST, Refused, home, newest};
+use super::tell;
+use crate::checkpoint::{
+    Checkpoint, CheckpointError, Disk, Entry, MANIFEST, Refused, RunId, State, home, newest, scan,
+};
 use crate::exit::{Exit, Failure};
 use crate::observe::record::RunRecord;
 
@@ -169,11 +177,9 @@ fn one(path: &Path) -> Result<Checkpoint<'static>, Failure> {
         Target::Checkpoint(folder) => return Checkpoint::open(&Disk, &folder).map_err(failure),
         Target::Run(dir) => dir,
     };
-    let record = RunRecord::read(&dir.join("run.json")).ok();
-    let run = record.and_then(|record| record.run.parse().ok());
-    let found = newest(&Disk, &dir, run, true).map_err(failure)?;
+    let found = newest(&Disk, &dir, recorded(&dir), true).map_err(failure)?;
     for Refused { name, reason, .. } in &found.refused {
-        eprintln!("passed over {name}: {reason}");
+        tell(&format!("passed over {name}: {reason}"));
     }
     found.checkpoint.ok_or_else(|| {
         let words = format!("{} holds no whole checkpoint", path.display());
@@ -183,6 +189,22 @@ fn one(path: &Path) -> Result<Checkpoint<'static>, Failure> {
             Failure { exit: Exit::Damaged, ..Failure::usage(words) }
         }
     })
+}
+
+/// Checkpoints in `dir`, newest first, without those that are known to be another run's than `run.json` names, or were
+/// moved aside.
+pub(super) fn of_run(dir: &Path) -> Result<Vec<Entry>, Failure> {
+    let run = recorded(dir);
+    let ours = |entry: &Entry| match (&entry.state, run) {
+        (State::Committed(manifest), Some(run)) => manifest.meta.run == run,
+        (State::Committed(_) | State::Damaged(_) | State::Partial, _) => true,
+    };
+    Ok(scan(&Disk, dir).map_err(failure)?.into_iter().filter(|entry| !entry.aside && ours(entry)).collect())
+}
+
+/// The run that `run.json` in `dir` names, if it can be read.
+fn recorded(dir: &Path) -> Option<RunId> {
+    RunRecord::read(&dir.join("run.json")).ok()?.run.parse().ok()
 }
 
 /// `error` with its exit code.

@@ -1,4 +1,8 @@
 //! `ringfort compare`: both modes side by side under the same schedule of failures.
+//!
+//! Input: a job file, mean times between kills, a seed. Output: `report.json`, `report.csv` and `report.html` in a
+//! folder, and a summary. Invariant: a folder that holds a report or runs already is refused before anything starts;
+//! no report is written unless all runs end with the same bits.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,9 @@
-//! `ringfort datacenter`: a run on workers that may be lost, a worker, how a run stands, its state as of a step, and asking a
-//! worker to leave.
+//! `ringfort datacenter`: a run on workers that may be lost, a worker, how a run stands, its state as of a step, and
+//! asking a worker to leave.
+//!
+//! Input: a job file, or the folder of a run. Output: words or JSON, an exit code. Invariant: `status` and `query`
+//! ask nothing of a worker, and `drain` writes one record that the worker itself obeys, so that none of them holds up
+//! a run; a worker that a supervisor started leaves when its standard input ends, and so does not outlive it.
 
 mod query;
 
@@ -12,6 +16,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use tokio::sync::mpsc;
 
+use super::checkpoint::print;
 use super::run::duration;
 use crate::checkpoint::RunId;
 use crate::cli::library;
@@ -222,9 +227,9 @@ fn show(args: &StatusArgs) -> Result<Exit, Failure> {
     let status = runtime()?.block_on(status(&args.dir))?;
     if args.json {
         let text = serde_json::to_string_pretty(&status).map_err(|error| Failure::new(Exit::Usage, error))?;
-        println!("{text}");
+        print(&format!("{text}\n"));
     } else {
-        print!("{}", words(&status));
+        print(&words(&status));
     }
     Ok(Exit::Done)
 }

@@ -1,4 +1,9 @@
-//! `ringfort doctor`: what of this machine would slow a run down, end it, or surprise its owner, and what to do about each.
+//! `ringfort doctor`: what of this machine would slow a run down, end it, or surprise its owner, and what to do about
+//! each.
+//!
+//! Input: the folder that a run would write to. Output: findings as words or JSON; exit code 2 if one is an error.
+//! Invariant: `gather` alone looks at the machine and `rules` alone judge, so that every rule can be tried on a
+//! machine that is not here; no finding ends the look.
 
 mod gather;
 mod rules;

@@ -1,4 +1,8 @@
 //! `ringfort kernels`: what this build can compute.
+//!
+//! Input: a kernel's name or none, a number of axes. Output: a list, or all that one kernel declares, as words or
+//! JSON. Invariant: all of it comes from the declarations in the program's library, so that a new kernel is shown
+//! without a word here; internal fields and those that follow from the place alone are left out.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

@@ -1,4 +1,8 @@
 //! `ringfort plan`: cuts and map of ranks onto a machine's nodes, what they cost, and how fast a run would be.
+//!
+//! Input: a job file and a machine file, or the job alone. Output: a page, JSON or a launcher's file; a picture.
+//! Invariant: nothing is run or measured: the same files give the same plan; standard output takes one thing, and
+//! files are written only where `--write` and `--picture` say. Without a machine there are cuts alone.
 
 use std::path::{Path, PathBuf};
 
@@ -70,12 +74,13 @@ fn target(text: &str) -> Result<Target, String> {
     }
 }
 
-/// Prints the plan. With `--json`: `cuts` (the process grid, slowest axis first), `ranks`; `inter_node_edges` (messages between
-/// nodes in one exchange, one each way along each edge of the process grid), `worst_node_edges` (those that leave the node which
-/// sends most), `lower_bound_edges`, `lower_bound_worst` (proven: no map has fewer); `hop_bytes` (links that all messages of unit
-/// weight take), `dilation` (links of the longest way), `max_link_load` (messages of unit weight over the busiest link, one way);
-/// `seconds_per_step`, `weak_scaling_efficiency` (time of a step of the same block on a rank alone, over that of a step here with
-/// checkpoints and failures); `assumptions` (words). Without a machine all but `cuts` and `ranks` are null.
+/// Prints the plan. With `--json`: `cuts` (the process grid, slowest axis first), `ranks`; `inter_node_edges` (messages
+/// between nodes in one exchange, one each way along each edge of the process grid), `worst_node_edges` (those that leave
+/// the node which sends most), `lower_bound_edges`, `lower_bound_worst` (proven: no map has fewer that fills every node but
+/// the last); `hop_bytes` (links that all messages of unit weight take), `dilation` (links of the longest way),
+/// `max_link_load` (messages of unit weight over the busiest link, one way); `seconds_per_step`, `weak_scaling_efficiency`
+/// (time of a step of the same block on a rank alone, over that of a step here with checkpoints and failures);
+/// `assumptions` (words). Without a machine all but `cuts` and `ranks` are null.
 ///
 /// # Errors
 ///
@@ -206,11 +211,19 @@ fn as_text(job: &Job, placement: &Placement, machine: &Machine) -> String {
     let (total, worst) = (metrics.cost.total, metrics.cost.worst);
     page.line(
         "edges",
-        &format!("{} between nodes; no map has fewer than {}", thousands(total), thousands(bound.total)),
+        &format!(
+            "{} between nodes; no map that fills them has fewer than {}",
+            thousands(total),
+            thousands(bound.total)
+        ),
     );
     page.line(
         "worst node",
-        &format!("{} leave it; no map can do with fewer than {}", thousands(worst), thousands(bound.worst)),
+        &format!(
+            "{} leave it; no map that fills them can do with fewer than {}",
+            thousands(worst),
+            thousands(bound.worst)
+        ),
     );
     #[allow(clippy::cast_precision_loss, reason = "a mean for people")]
     let mean = metrics.hops as f64 / total.max(1) as f64;

@@ -1,4 +1,8 @@
 //! `ringfort render`: a picture of a plane of a checkpoint, or a film of a whole run.
+//!
+//! Input: the folder of a checkpoint or of a run. Output: a PNG file and its path. Invariant: nothing but the picture
+//! is written, and it is there whole or not at all; of the values only those in the plane are read, and a plane that
+//! does not fit memory is refused first. What is not asked for is as in the job's first image of the field.
 
 mod film;
 mod plane;
@@ -8,8 +12,9 @@ use std::path::{Path, PathBuf};
 use plane::{hidden, seen, values_of};
 use ringfort_kernels::Role;
 
-use super::checkpoint::{Target, failure, locate, print};
-use crate::checkpoint::{Checkpoint, Disk, scan};
+use super::checkpoint::{Target, failure, locate, of_run, print};
+use super::tell;
+use crate::checkpoint::{Checkpoint, Disk};
 use crate::cli::library;
 use crate::exit::{Exit, Failure};
 use crate::grid::Region;
@@ -98,7 +103,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 /// Draws the newest checkpoint of the run in `dir` that can be read.
 fn newest(args: &Args, dir: &Path) -> Result<PathBuf, Failure> {
     let mut damaged = false;
-    for entry in scan(&Disk, dir).map_err(failure)?.iter().filter(|entry| !entry.aside) {
+    for entry in of_run(dir)? {
         let drawn = Checkpoint::open(&Disk, &entry.folder).map_err(failure).and_then(|checkpoint| {
             let wanted = Wanted::of(args, &checkpoint, Some(dir))?;
             Ok((wanted.png(&checkpoint)?, wanted.file_name(&checkpoint)))
@@ -107,7 +112,7 @@ fn newest(args: &Args, dir: &Path) -> Result<PathBuf, Failure> {
             Ok((png, name)) => return write(args, &args.path.join(name), &png),
             Err(failure) if failure.exit == Exit::Damaged => {
                 damaged = true;
-                eprintln!("passed over {}: {}", entry.name, failure.report);
+                tell(&format!("passed over {}: {}", entry.name, failure.report));
             }
             Err(other) => return Err(other),
         }

@@ -1,4 +1,8 @@
 //! `ringfort run` and `ringfort restart`: ranks as MPI processes, as threads, or one alone.
+//!
+//! Input: a job file, or the folder of a run. Output: an exit code. Invariant: only the first rank speaks, and its
+//! result is the program's; but an MPI rank that lost a peer says so and aborts all with exit code 75. A rank that is
+//! a thread and fails is marked as lost, so that no other waits for it without end.
 
 use std::path::PathBuf;
 use std::time::Duration;

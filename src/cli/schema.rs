@@ -1,4 +1,7 @@
 //! `ringfort schema`: the job file's shape, for editors and scripts.
+//!
+//! Output: a JSON Schema. Invariant: it is made from the structs that job files are read into, so that both change
+//! together; nothing of it is written by hand here.
 
 use crate::exit::{Exit, Failure};
 use crate::job::Job;

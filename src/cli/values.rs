@@ -1,5 +1,9 @@
 //! Fields that commands write to files: which there are, and NumPy arrays of them.
 //!
+//! Input: a job and a name; values. Output: a slot; a file. Invariant: a file is there whole or not at all, since it
+//! is written as `NAME.part` and then renamed; values are little-endian on every machine, and a `.npy` head has a
+//! length that is a multiple of 64 bytes.
+//!
 //! Source: NumPy enhancement proposal 1, "A simple file format for NumPy arrays".
 
 use std::fs::{self, File};

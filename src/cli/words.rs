@@ -1,4 +1,8 @@
 //! `ringfort completions` and `ringfort man`: what shells and `man` want to know of the commands.
+//!
+//! Input: the declaration of the commands, a shell or a folder. Output: text, or a page for each command. Invariant:
+//! all of it follows from that declaration, so that a new command or option needs no change here; files are written
+//! only to the folder of `--out`.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,11 @@
-//! What a torus run under failures takes, in seconds: fitted to measured runs, replayed over schedules, and as Daly's formula.
+//! What a torus run under failures takes, in seconds: fitted to measured runs, replayed over kills, and as Daly's
+//! formula.
 //!
-//! Source: J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future Generation Computer
-//! Systems 22, 2006. Pure.
+//! Input: trials; kills, or their mean time and a seed. Output: seconds. Pure.
+//!
+//! Source: J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future
+//! Generation Computer Systems 22, 2006. Invariant: the same trials, kills and seed give the same seconds; a replay
+//! ends, since after a bounded number of restarts it counts as infinite.
 
 use super::schedule::kills;
 use super::trial::Trial;

@@ -1,4 +1,7 @@
 //! The report as a page: one file, drawings within it, no address outside it, legible without colour.
+//!
+//! Input: the outcome, and what was asked for. Output: HTML. Invariant: the page needs neither network nor script,
+//! and each text that comes from outside (job, command, host, processor, launcher) goes through `plain`.
 
 use std::fmt::Write;
 

@@ -1,4 +1,8 @@
 //! Processes of this machine: those below one, what memory they hold, and their end.
+//!
+//! Input: a process, or a command. Output: what `ps` lists, or how the command ended and what it said. Invariant: a
+//! command is killed at the end of its time and not waited for beyond it; a kill goes to one process, never to a
+//! group; what a command says lies in no file with a name.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};

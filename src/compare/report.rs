@@ -1,5 +1,10 @@
 //! The report as data: JSON and CSV, and the numbers that the page shows.
+//!
+//! Input: the outcome, and what was asked for. Output: JSON, CSV, sentences, and medians by kind of trial. Invariant:
+//! data, sentences and page take medians and what is carried to other machines from the functions here, so they
+//! agree; what is not finite is `null` in the JSON; `same_bits` is always true, as there is no outcome otherwise.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
@@ -194,7 +199,7 @@ pub fn json(outcome: &Outcome, request: &Request) -> Value {
         json!({ "mtbf_s": mtbf_s, "daly_s": finite(model.daly_s(mtbf_s)), "low_s": finite(low), "high_s": finite(high) })
     }).collect();
     json!({
-        "job": request.job.display().to_string(),
+        "job": request.job.to_string_lossy(),
         "same_bits": true,
         "seed": request.seed,
         "runs": outcome.trials.iter().map(run).collect::<Vec<_>>(),
@@ -265,7 +270,7 @@ pub fn again(request: &Request) -> String {
         |values: &[f64], unit: &str| values.iter().map(|value| format!("{value}{unit}")).collect::<Vec<_>>().join(",");
     let mut command = format!(
         "ringfort compare {} --out DIR --mtbf \"{}\" --repeats {} --seed {} --ranks {} --workers {} --repair \"{}s\" --nodes {} --node-mtbf \"{}s\"",
-        request.job.display(),
+        quoted(&request.job.to_string_lossy()),
         list(&request.mtbf_s, "s"),
         request.repeats,
         request.seed,
@@ -276,9 +281,14 @@ pub fn again(request: &Request) -> String {
         request.node_mtbf_s,
     );
     for set in &request.overrides {
-        let _infallible = write!(command, " --set '{set}'");
+        let _infallible = write!(command, " --set {}", quoted(set));
     }
     command
+}
+
+/// `word` as a shell takes it for one; as it is where no shell can be given it.
+fn quoted(word: &str) -> Cow<'_, str> {
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
 /// The runs as CSV, one a line.

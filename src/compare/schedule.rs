@@ -1,4 +1,8 @@
 //! When processes are killed: a Poisson process, drawn from a seed. Pure.
+//!
+//! Input: seed, mean and repeat. Output: kills without end, in the order of time. Invariant: they are a function of
+//! these three alone, so both modes meet the same ones, and the same command the same ones again; whom a kill hits is
+//! a number, of which its rest by the number of those alive then counts.
 
 use crate::random::Rng;
 

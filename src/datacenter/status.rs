@@ -1,4 +1,8 @@
 //! How a run stands: what the ledger says, and what workers of this machine counted.
+//!
+//! Input: the run's folder. Output: its step, its workers and their counts. Invariant: no worker is asked for
+//! anything, so it can be told of a run that hangs or is over; the step is never beyond the last, and what the newest
+//! checkpoint has reached counts even where no worker has counted it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -81,6 +85,8 @@ pub async fn status(dir: &Path) -> Result<Status, Failure> {
     let newest = found.checkpoint.map_or(0, |checkpoint| checkpoint.meta().step);
     let here = host_name();
     let alive = |card: &Card| card.machine != here || lives(card.pid);
+    // One that the ledger no longer knows is looked for here.
+    let at_work = |id: &WorkerId, pid: u32| records.cards.get(id).map_or_else(|| lives(pid), alive);
     let workers = records.cards.iter().filter(|(_, card)| alive(card)).map(|(id, card)| {
         let counted = tallies.get(id).unwrap_or(&card.tally);
         WorkerStatus {
@@ -106,7 +112,7 @@ pub async fn status(dir: &Path) -> Result<Status, Failure> {
         newest,
         workers: workers.collect(),
         blocks,
-        lost: tallies.values().filter(|tally| tally.ended.is_none() && !lives(tally.pid)).count() as u64,
+        lost: tallies.iter().filter(|(id, tally)| tally.ended.is_none() && !at_work(id, tally.pid)).count() as u64,
         recomputed_steps: computed.saturating_sub(furthest.max(step.saturating_sub(from) * blocks as u64)),
         stolen: sum(|tally| tally.stolen),
         retried: sum(|tally| tally.retried),

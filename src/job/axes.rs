@@ -1,4 +1,10 @@
 //! `[grid]` and `[[image]]`: axes, their bounds, and planes that cut them.
+//!
+//! Input: the job's text and what it gives. Output: the grid and the images, or an error that points into the text.
+//! Invariant: a grid that comes out has 1 to 4 axes with at least 1 point each, fewer than 2^48 points in all, spacings
+//! above 0, finite coordinates, and is periodic at both sides of an axis or at neither. Axes that the job lacks come
+//! first: one point, spacing 1, origin 0, periodic. What is looked at goes through `Seen`, which refuses fields without
+//! values.
 
 use ringfort_kernels::{Declaration, Role};
 
@@ -302,7 +308,8 @@ fn plane(cut: &str, grid: &Grid) -> Result<(usize, usize), String> {
             grid.coordinate(axis, last),
         ));
     }
-    Ok((axis, (libm::round(index).abs() as usize).clamp(0, last)))
+    // Half a cell before the first point rounds to -1, which is 0 as an index.
+    Ok((axis, (libm::round(index) as usize).min(last)))
 }
 
 /// The grid's units are degrees and the kernel does not allow it.

@@ -1,11 +1,16 @@
 //! `--set key=value`: changes to the job's text.
+//!
+//! Input: the job's TOML and one `key=value`; a value that is no TOML is a word. Output: the TOML with it. Invariant:
+//! what is set is checked afterwards like any text, so an override can do no more than an edit of the file. A table
+//! that enters the fingerprint must count as physics here: those overrides are kept with the run, for restarts.
 
 use super::error::JobError;
 
 /// True if the override `given` changes what the fields' values depend on.
 pub(super) fn enters_physics(given: &str) -> bool {
-    let key: Vec<&str> = given.split('=').next().unwrap_or("").split('.').map(str::trim).collect();
-    match key.as_slice() {
+    let key = given.split('=').next().unwrap_or("").trim();
+    let key = toml_edit::Key::parse(key).unwrap_or_default();
+    match key.iter().map(toml_edit::Key::get).collect::<Vec<_>>().as_slice() {
         ["grid" | "kernel" | "fields" | "source" | "inflow", ..] | ["time"] => true,
         ["time", rest, ..] => *rest != "steps",
         _ => false,

@@ -1,3 +1,9 @@
+//! Whole jobs: defaults, places of mistakes, overrides, the fingerprint, planes and notes.
+//!
+//! Input: job texts, and a catalog of one kernel that has most kinds of fields and parameters. Invariant: nothing is
+//! read from the disk. What changes the fingerprint and what does not are lists here: a new key goes into one of
+//! them.
+
 use ringfort_kernels::{Field, Given, Parameter, ParameterKind, Role};
 
 use super::*;
@@ -105,6 +111,8 @@ fn overrides_enter_text_and_physics() {
     assert_eq!(with.time, Time { steps: 9, step: TimeStep::Seconds(0.5), speed_max: 0.0 });
     assert_eq!(with.torus.ranks, Some(vec![2, 1]));
     assert_eq!(with.overrides, ["kernel.gravity=1.62", "kernel.flux=roe", "time.dt=0.5"]);
+    // However its names are written.
+    assert_eq!(job(POND, &["\"kernel\" . gravity=1.62"]).unwrap().overrides.len(), 1);
     assert_eq!(with.text, POND);
 }
 
@@ -156,6 +164,7 @@ fn planes_are_the_nearest_points() {
     assert_eq!(image("[5, 4, 4]", ""), Ok(vec![(1, 2)]));
     assert_eq!(image("[5, 4, 4]", "plane = \"z=0.7\""), Ok(vec![(1, 1)]));
     assert_eq!(image("[5, 4, 4]", "plane = \"z = -0.2\""), Ok(vec![(1, 0)]));
+    assert_eq!(image("[5, 4, 4]", "plane = \"z = -0.25\""), Ok(vec![(1, 0)]));
     assert_eq!(image("[5, 4, 4]", "plane = \"x=1.74\""), Ok(vec![(3, 3)]));
     assert_eq!(image("[2, 3, 4, 5]", "plane = \"z=2, w=1\""), Ok(vec![(0, 1), (1, 2)]));
     assert!(image("[2, 3, 4, 5]", "").unwrap_err().contains("needs two cuts"));

@@ -239,7 +239,9 @@ pub fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     let part = path.with_extension("png.part");
-    fs::write(&part, bytes).and_then(|()| fs::rename(&part, path))
+    fs::write(&part, bytes).and_then(|()| fs::rename(&part, path)).inspect_err(|_| {
+        let _none_left = fs::remove_file(&part);
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! How a job is laid out on ranks: cuts, steps per exchange, memory.
 //!
 //! Input: job, kernel's footprint, number of ranks, wishes. Output: a [`Shape`]. Pure: every rank computes the same.
+//! Invariant: across cuts and around periodic axes the narrowest part is at least as wide as the halo of all steps
+//! between two exchanges, so that a halo comes from the next part alone. Steps are only ever lowered for this, which
+//! is told; ranks along axes are taken as asked or refused.
 
 use crate::advance::Blocking;
 use crate::advance::footprint::Footprint;
@@ -20,12 +23,21 @@ pub struct Shape {
     pub blocking: Blocking,
 }
 
+/// How many ranks `asked` are in all; the largest number if that is more.
+fn product(asked: &[usize]) -> usize {
+    asked.iter().fold(1, |all, &along| all.saturating_mul(along))
+}
+
 /// A layout that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShapeError {
     /// Ranks along axes do not make up the ranks there are.
-    #[error("ranks {asked:?} are {} in all, but {ranks} run; start mpirun -n {} or leave out the ranks", asked.iter().product::<usize>(), asked.iter().product::<usize>())]
+    #[error(
+        "ranks {asked:?} are {} in all, but {ranks} run; start mpirun -n {} or leave out the ranks",
+        product(asked),
+        product(asked)
+    )]
     Product {
         /// Ranks along each axis, as asked for.
         asked: Vec<usize>,

@@ -1,4 +1,8 @@
 //! A block that is ready to be stepped: the job of one rank, as a run has it between two checkpoints.
+//!
+//! Input: a job, its library, threads and the depth of the halo. Output: seconds of steps. Invariant: what is timed
+//! is what a run does, exchange and advance of a run's own session, and nothing else; the state goes on from one
+//! measurement to the next. Callers ask for no more steps at once than `deepest`, which is all that the halo serves.
 
 use std::path::Path;
 

@@ -1,4 +1,9 @@
 //! What this machine can do at most: copy memory, multiply and add, divide, take roots.
+//!
+//! Input: the operations of a kernel, its precision and threads. Output: medians of rates. Invariant: arithmetic is
+//! stepped by the engine itself, in the kernel's precision and on its threads; divisions and roots that the kernel
+//! does not have are not measured and have no rate. The order of the operations is the same where they are wanted and
+//! where their medians are taken.
 
 use super::case::{Case, job};
 use crate::advance::library::Precise;

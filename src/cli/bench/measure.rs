@@ -1,4 +1,8 @@
 //! Measuring one job: the trial that chooses T, the repeats, and what they are measured against.
+//!
+//! Input: a job's text and a number of repeats. Output: a `Measured`. Invariant: all repeats take the same number of
+//! steps, and the ceilings are measured before each of them, so that what slows the machine slows both; bytes and
+//! operations are counted from the kernel and never timed; a state that is not sound at the end is refused.
 
 use ringfort_kernels::Role;
 

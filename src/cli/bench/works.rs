@@ -1,6 +1,8 @@
 //! What `ringfort bench` measures: a small job for each kernel.
 //!
-//! Input: what a person asks for. Output: [`Work`]s, each with the text of a job.
+//! Input: what a person asks for. Output: [`Work`]s, each with the text of a job. Invariant: the text follows from
+//! kernel, points and precision alone and names no file; for a kernel that comes with Ringfort it is a whole job
+//! without any override.
 
 use crate::cli::library;
 use crate::job::{Catalog, Precision};

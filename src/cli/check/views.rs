@@ -1,4 +1,7 @@
 //! What `ringfort check` tells of images, reduces, probes and outputs.
+//!
+//! Input: a job. Output: lines for people, objects for JSON, in the job's order. Invariant: all of it follows from
+//! the job alone, and no value of a field is read; both tell the same number of times, with step 0 among them.
 
 use serde_json::{Value, json};
 

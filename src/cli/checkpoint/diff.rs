@@ -1,4 +1,8 @@
 //! `ringfort checkpoint diff`.
+//!
+//! Input: two checkpoints, whatever their cuts. Output: where they differ, as words or JSON. Invariant: the exit code
+//! says what the words say, by one comparison: 0 only if grids and components are the same and every value has the
+//! same bits.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,9 @@
 //! `ringfort checkpoint export`: a field of a checkpoint as a NumPy array or a VTK image.
 //!
+//! Input: a checkpoint, a field's name, a path whose ending says the format. Output: the file. Invariant: it is there
+//! whole or not at all; values are in memory one layer at a time, and a layer that does not fit is refused before it
+//! is taken; the bits of a component are those of the checkpoint.
+//!
 //! Source: VTK file formats, "XML formats", ImageData with appended raw data.
 
 use std::path::Path;

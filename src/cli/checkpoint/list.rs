@@ -1,4 +1,8 @@
 //! `ringfort checkpoint list` and `prune`.
+//!
+//! Input: the folder of a run. Output: a line for each checkpoint; what was removed. Invariant: `list` changes
+//! nothing, and a damaged or unfinished checkpoint is a line and no failure; `prune` removes checkpoints of one run
+//! alone, and none before `MIN_KEEP` newer ones of it were read and found whole, whatever is asked for.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,6 +12,7 @@ use serde_json::json;
 use super::text::{age, size, table};
 use super::{failure, print, print_json};
 use crate::checkpoint::{self, Checkpoint, Disk, Entry, Keep, Kind, MANIFEST, MIN_KEEP, RunId, State, Store, scan};
+use crate::cli::tell;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::job::{Job, KEEP};
@@ -114,7 +119,9 @@ pub(super) fn prune(dir: &Path, asked: (Option<usize>, Option<u64>), run: Option
             return Err(Failure::usage(words));
         }
         Some(keep) if keep < MIN_KEEP => {
-            eprintln!("--keep {keep} is raised to {MIN_KEEP}: a damaged newest checkpoint needs one to fall back to");
+            tell(&format!(
+                "--keep {keep} is raised to {MIN_KEEP}: a damaged newest checkpoint needs one to fall back to"
+            ));
         }
         Some(_) | None => {}
     }
@@ -130,7 +137,7 @@ pub(super) fn prune(dir: &Path, asked: (Option<usize>, Option<u64>), run: Option
     };
     let pruned = checkpoint::prune(&Disk, dir, run, rule(dir, asked, run)?, &mut BTreeSet::new());
     for warning in &pruned.warnings {
-        eprintln!("warning: {warning}");
+        tell(&format!("warning: {warning}"));
     }
     for step in &pruned.removed {
         print(&format!("removed step {step}\n"));

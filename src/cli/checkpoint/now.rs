@@ -1,7 +1,12 @@
 //! `ringfort checkpoint now`.
+//!
+//! Input: the folder of a run and how long to wait. Output: what came of the request, and its exit code. Invariant:
+//! the wait ends with an answer, with the job, with an error or after that time, and no request is left behind. The
+//! log's end is found before the request is written, and the job is looked at before the log is read: so no answer is
+//! missed.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,25 +42,33 @@ pub(super) fn now(dir: &Path, most: Duration) -> Result<Exit, Failure> {
     let id = RunId::random().map_err(|error| Failure::usage(format!("no random bytes for a request: {error}")))?;
     let id = id.to_string();
     request::ask(dir, &id).map_err(|error| Failure::usage(format!("cannot write to {}: {error}", dir.display())))?;
+    let ended = wait(dir, &id, &mut events, most);
+    // One that was answered is gone already.
+    request::withdraw(dir, &id);
+    ended.unwrap_or_else(|error| Err(failed(error)))
+}
+
+/// Waits for the answer to request `id` in the log, whose lines are given from there on, within `most`.
+fn wait(dir: &Path, id: &str, events: &mut impl BufRead, most: Duration) -> io::Result<Result<Exit, Failure>> {
     let began = clock::now();
     let mut line = Vec::new();
     loop {
         let over = clock::now().duration_since(began) > most;
         // Looked at first: a job that ends now may have told before.
-        let runs = run_folder::holder(dir)?.is_some();
-        while events.read_until(b'\n', &mut line).map_err(failed)? > 0 && line.ends_with(b"\n") {
-            if let Some(ended) = answer(dir, &line, &id) {
-                return ended;
+        let runs = match run_folder::holder(dir) {
+            Ok(holder) => holder.is_some(),
+            Err(failure) => return Ok(Err(failure.into())),
+        };
+        while events.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+            if let Some(ended) = answer(dir, &line, id) {
+                return Ok(ended);
             }
             line.clear();
         }
         if over || !runs {
-            request::withdraw(dir, &id);
             let why = if runs { format!("did not answer within {} s", most.as_secs()) } else { "ended".into() };
-            return Err(Failure::usage(format!(
-                "the job in {} {why}; it may still write the checkpoint",
-                dir.display()
-            )));
+            let words = format!("the job in {} {why}; it may still write the checkpoint", dir.display());
+            return Ok(Err(Failure::usage(words)));
         }
         std::thread::sleep(LOOK_EVERY);
     }

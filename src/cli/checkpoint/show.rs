@@ -1,4 +1,7 @@
 //! `ringfort checkpoint show`.
+//!
+//! Input: an open checkpoint. Output: what its manifest and its job's text say, as words or JSON. Invariant: no value
+//! is read, so that a checkpoint whose values are damaged can still be shown.
 
 use serde_json::json;
 

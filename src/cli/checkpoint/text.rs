@@ -1,4 +1,7 @@
 //! Tables, sizes and ages for people.
+//!
+//! Input: values. Output: words, columns aligned. Invariant: these are for people alone: no value of a command's JSON
+//! is made here, so that the words may change. Each row of a table has a cell for each word of its head.
 
 pub(in crate::cli) use crate::run::memory::in_words as size;
 

@@ -1,4 +1,9 @@
 //! `ringfort checkpoint verify`.
+//!
+//! Input: the folder of a checkpoint or of a run. Output: a verdict for each checkpoint, and exit code 4 if one is
+//! damaged. Invariant: nothing is changed; exit code 0 says that every byte of every checkpoint judged was read and
+//! is right; damage in one keeps no other from being read. Unfinished ones and those moved aside are named, and
+//! judged only where one is given by its own path.
 
 use std::path::Path;
 

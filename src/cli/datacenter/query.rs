@@ -1,4 +1,8 @@
-//! `ringfort datacenter query`: a field, or a reduce, as of any step of a run, while it goes on or after its end.
+//! `ringfort datacenter query`: a field, or a reduce, as of a step of a run, while it goes on or after its end.
+//!
+//! Input: the folder of a run, a step, a field with a box or a reduce. Output: a NumPy array, or rows as in
+//! `sums.csv`. Invariant: the bits are the run's, and the run neither stops nor waits; a step ahead is waited for
+//! only while somebody works on the run. The array is there whole or not at all.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

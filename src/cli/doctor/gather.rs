@@ -1,4 +1,8 @@
-//! Looks at this machine. What cannot be found out is left open; nothing is changed but for one file that comes and goes.
+//! Looks at this machine. What cannot be found out is left open; nothing is changed but for files that come and go.
+//!
+//! Input: a folder, there or not. Output: a `Machine`. Invariant: no look that fails ends the others, and a program
+//! that is asked has `SHORT` to answer before it is killed; the folder itself is not made: the nearest one above that
+//! is there is tried instead.
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,8 @@
 //! What is to be said of a machine. Pure.
+//!
+//! Input: a `Machine`. Output: findings, in the order of the rules. Invariant: they are a function of the machine
+//! alone; a rule says at most one thing, and every warning and error has a remedy; nothing is a warning or error for
+//! being unknown, but for a launcher that is not found where the program has an MPI.
 
 use std::collections::BTreeMap;
 

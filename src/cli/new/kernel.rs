@@ -1,7 +1,10 @@
 //! The kernel `new-kernel`, and a ringfort that knows it: `cargo run --release -- run job.toml --out out`.
 //!
-//! A quantity spreads: `du/dt = a lap u`. Explicit Euler in time, second-order central differences in space; stable for
-//! `dt 2 a sum 1/h^2 <= 1`.
+//! A quantity spreads: `du/dt = a lap u`. Explicit Euler in time, second-order central differences in space; stable
+//! for `dt 2 a sum 1/h^2 <= 1`.
+//!
+//! Input: `u` and the diffusivity `a`. Output: `u` one step later. Invariant: what a point becomes is a function of
+//! itself and its nearest neighbours alone, in one order of operations: the same bits on any number of ranks.
 
 use std::process::ExitCode;
 

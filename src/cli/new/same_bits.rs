@@ -1,4 +1,7 @@
 //! The kernel computes the same bits on one rank and on four, and what it computes is there.
+//!
+//! Input: `job.toml`. Output: checkpoints of both runs, compared bit by bit. Invariant: all that is written lies in a
+//! folder that is gone after the test.
 
 use std::process::Command;
 

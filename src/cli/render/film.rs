@@ -1,15 +1,18 @@
 //! `ringfort render --film`: all times of a run, one after another.
 //!
-//! Input: an output that holds the field, else the run's checkpoints. Output: an animated PNG with one scale for all times.
+//! Input: an output that holds the field, else the run's checkpoints. Output: an animated PNG with one scale for all
+//! times. Invariant: the scale is settled before the first picture is drawn; steps ascend; times are read and drawn
+//! one by one, so that only a few planes are in memory at a time; the file is there whole or not at all.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::plane::{hidden, seen, values_of};
-use super::{Args, enough_memory, failure};
-use crate::checkpoint::{Checkpoint, Disk, scan};
-use crate::cli::library;
+use super::{Args, enough_memory};
+use crate::checkpoint::{Checkpoint, Disk};
+use crate::cli::checkpoint::of_run;
+use crate::cli::{library, tell};
 use crate::exit::{Exit, Failure};
 use crate::grid::Grid;
 use crate::job::{COLORS, Image, Job, Views, planes, unknown_word};
@@ -199,7 +202,7 @@ fn written(views: &Views, field: &str, (job, dir): (&str, &Path)) -> Option<(Lay
 /// Whole checkpoints of the run in `dir`, oldest first, which must hold `field`.
 fn checkpoints(dir: &Path, field: &str) -> Result<Vec<Checkpoint<'static>>, Failure> {
     let mut all = Vec::new();
-    for entry in scan(&Disk, dir).map_err(failure)?.iter().filter(|entry| !entry.aside) {
+    for entry in of_run(dir)? {
         match Checkpoint::open(&Disk, &entry.folder) {
             Ok(checkpoint) if checkpoint.component(field).is_some() => all.push(checkpoint),
             Ok(_) => {
@@ -207,7 +210,7 @@ fn checkpoints(dir: &Path, field: &str) -> Result<Vec<Checkpoint<'static>>, Fail
                     "neither the run's outputs nor its checkpoints hold `{field}`; name it in fields of an [[output]]"
                 )));
             }
-            Err(error) => eprintln!("passed over {}: {error}", entry.name),
+            Err(error) => tell(&format!("passed over {}: {error}", entry.name)),
         }
     }
     all.sort_by_key(|checkpoint| checkpoint.meta().step);

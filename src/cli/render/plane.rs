@@ -1,4 +1,8 @@
 //! Values of the plane of a picture, without those of cells that its job hides.
+//!
+//! Input: an image and a reader of its plane. Output: values in memory order, NaN where hidden. Invariant: all fields
+//! are read in one and the same region, so that values match cell by cell; if a field that hides cells is not there,
+//! none is hidden and a person is told. Callers of `values_of` name a component that is there.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +10,7 @@ use ringfort_kernels::Real;
 
 use super::failure;
 use crate::checkpoint::{Checkpoint, CheckpointError, Precision};
+use crate::cli::tell;
 use crate::exit::Failure;
 use crate::grid::{AXES, Grid, Region};
 use crate::job::Image;
@@ -18,7 +23,7 @@ pub(super) fn seen(shown: Option<Map>, holds: impl Fn(usize) -> bool) -> Option<
     if shown.slots().all(holds) {
         return Some(shown);
     }
-    eprintln!("no cells are hidden: the fields of where = \"{}\" are not all there", shown.text());
+    tell(&format!("no cells are hidden: the fields of where = \"{}\" are not all there", shown.text()));
     None
 }
 

@@ -1,4 +1,8 @@
 //! The machine file: its keys, and what each must be.
+//!
+//! Input: text. Output: a [`Machine`], or an error that names the key. Invariant: no unknown key and no number out of
+//! its range is passed over, and what is left out has its default here and nowhere else. A network has 1 to 2^24
+//! nodes, at least one of them to use: ways in a torus are counted in 32 bits.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,6 +20,9 @@ const MOST_NODES: u64 = 1 << 24;
 const MOST_PER_NODE: u64 = 1 << 16;
 /// Most axes of a network.
 const MOST_AXES: usize = 8;
+
+/// Most links between the routers of a dragonfly, all of which are counted: as many as the largest torus has.
+const MOST_LINKS: u64 = 2 * MOST_AXES as u64 * MOST_NODES;
 
 /// The file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -177,6 +184,14 @@ fn shape(document: &Document, given: &Joined, kind: Kind, nodes: Option<usize>) 
     let all = given.iter().try_fold(1_u64, |all, &length| all.checked_mul(length));
     if !all.is_some_and(|all| (1..=MOST_NODES).contains(&all)) {
         return Err(document.wrong(&path, format!("give lengths above 0 with at most {MOST_NODES} nodes in all")));
+    }
+    if kind == Kind::Dragonfly {
+        let links =
+            |groups: u64, routers: u64| groups.checked_mul(routers)?.checked_mul(routers)?.checked_add(groups * groups);
+        if links(given[0], given[1]).is_none_or(|links| links > MOST_LINKS) {
+            let problem = format!("give fewer groups or routers: at most {MOST_LINKS} links between routers in all");
+            return Err(document.wrong(&path, problem));
+        }
     }
     Ok(given.iter().filter_map(|&length| usize::try_from(length).ok()).collect())
 }

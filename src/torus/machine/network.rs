@@ -1,6 +1,9 @@
 //! How nodes are joined: the way of a message from node to node, link by link.
 //!
-//! Input: kind and shape of the network. Output: links along a way. Pure integers. Node numbers run slowest axis first.
+//! Input: kind and shape of the network. Output: links along a way. Pure; integers but for widths. Node numbers run
+//! slowest axis first. Invariant: a way is a function of the network and its two ends; it names each of its links
+//! once, not always in the order of travel, and all have numbers below [`Network::links`]. From a node to itself
+//! there are none.
 
 /// What kind of network joins the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,7 @@
 //! What machine files say, and what is wrong with them.
+//!
+//! Input: texts in memory; no file is read. Invariant: each mistake is held to the words that a person sees, and to
+//! the name of the file in them.
 
 use super::network::Kind;
 use super::*;
@@ -45,6 +48,7 @@ fn mistakes_are_pointed_at() {
         (format!("hosts = [\"a\", \"b\", \"a\", \"d\"]\n{torus}"), "`a` is named twice"),
         (format!("hosts = [\"a b\", \"b\", \"c\", \"d\"]\n{torus}"), "no name of a host"),
         ("[network]\nkind = \"dragonfly\"\nshape = [3, 4]".to_owned(), "give 3 to 3"),
+        ("[network]\nkind = \"dragonfly\"\nshape = [1, 16777216, 1]".to_owned(), "links between routers in all"),
         ("[network]\nkind = \"torus\"\nshape = [100000, 100000]".to_owned(), "nodes in all"),
     ] {
         let error = parse(&text).unwrap_err();
