@@ -1,7 +1,11 @@
-//! What a checkpoint is measured against: `copy BYTES` copies so many bytes once both places have been written to, `write FOLDER
-//! BYTES` writes them to one new file and waits for the disk, `read FOLDER` reads all files in it; `chunk RUN` writes the first chunk
-//! of its newest checkpoint once more, and `unchecked RUN` the same without a checksum. And what a restart reads: `restore RUN RANKS` finds the newest checkpoint and reads it on so many threads as a run on so
-//! many ranks does. Prints seconds. Run by `benches/checkpoint.sh`.
+//! What a checkpoint is measured against: `copy BYTES` copies so many bytes once both places have been written to,
+//! `write FOLDER BYTES` writes them to one new file and waits for the disk, `read FOLDER` reads all files in it;
+//! `chunk RUN` writes a chunk as large as the first one of its newest checkpoint, and `unchecked RUN` the same without
+//! a checksum. And what a restart reads: `restore RUN RANKS` finds the newest checkpoint and reads it on so many
+//! threads as a run on so many ranks does. Prints seconds. Run by `benches/checkpoint.sh`.
+//!
+//! Invariant: the memory of values is made and written to outside the time that is told, and what is written is
+//! removed after it. Without one of these words nothing is done, so that running all benches ends.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

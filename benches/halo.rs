@@ -1,8 +1,13 @@
-//! Exchanges of halos: latency, bandwidth, and how much of the time that messages travel is hidden. Run by `benches/halo.sh`.
+//! Exchanges of halos: latency, bandwidth, and how much of the time that messages travel is hidden. Run by
+//! `benches/halo.sh`.
 //!
-//! Under mpirun with two ranks: `halo EXCHANGES DEEPxWIDE...` does what `benches/halo.c` does, and prints the same: bytes of a
-//! face and the median seconds of an exchange. `halo hidden POINTS ROUNDS` steps two blocks whose messages take half as long as
-//! the steps, and prints the share of that which the steps do not wait for.
+//! Under mpirun with two ranks: `halo EXCHANGES DEEPxWIDE...` does what `benches/halo.c` does, and prints the same:
+//! bytes of a face and the median seconds of an exchange. `halo hidden POINTS ROUNDS` steps two blocks whose messages
+//! take half as long as the steps, and prints the share of that which the steps do not wait for.
+//!
+//! Input: two ranks and the words above. Output: lines of numbers from rank 0. Invariant: places in memory, numbers
+//! of exchanges and rounds that warm up are those of `benches/halo.c`, else the two cannot be held against each
+//! other: what changes here changes there. Both ranks delay messages by the same time, the largest that either found.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "run by hand")]
 

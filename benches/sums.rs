@@ -1,7 +1,9 @@
 //! Time of sums alone: what one block gives, on one thread, in cells per second.
 //!
-//! `cargo bench --bench sums -- [POINTS] [REPEATS]`; formulas are measured in turn, over and over, and medians are printed,
-//! since machines are noisy.
+//! `cargo bench --bench sums -- [POINTS] [REPEATS]`; formulas are measured in turn, over and over, and medians are
+//! printed, since machines are noisy. Invariant: what is timed is what a run calls for each block, on one that is the
+//! whole grid; parsing and filling come before the clock starts. The last line reads the same cells and does nothing
+//! with them.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "run by hand")]
 

@@ -1,8 +1,11 @@
 //! Time of stepping alone: kernels on one block, in cell updates per second and as a share of the copy bandwidth.
 //!
-//! `cargo bench --bench sweep -- [POINTS] [STEPS] [REPEATS]`: POINTS along each of three axes, 8 times as many along each of
-//! two; settings are measured in turn, over and over, and medians are
-//! printed, since machines are noisy.
+//! `cargo bench --bench sweep -- [POINTS] [STEPS] [REPEATS]`: POINTS along each of three axes, 8 times as many along
+//! each of two; settings are measured in turn, over and over, and medians are printed, since machines are noisy.
+//!
+//! Input: the three numbers. Output: one line per setting. Invariant: the first round only warms up, and no rate of
+//! it is counted; steps are rounded up to whole passes, and those that ran are counted. The copy is measured anew in
+//! each round, always with two threads, also for settings with one.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, reason = "run by hand")]
 

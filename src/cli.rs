@@ -1,4 +1,8 @@
-//! The command line: one file per command, the only code that prints.
+//! The command line: one module for each command or pair of commands, the only code that prints.
+//!
+//! Input: the program's arguments and its kernels. Output: an exit code; answers on standard output, progress,
+//! warnings and failures on standard error. Invariant: all commands see the same kernels, set once before any of them
+//! runs; a failure that a command returns is told here, once, and gives its exit code.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

@@ -1,4 +1,8 @@
-//! The only place that asks what time it is.
+//! Where time enters: nobody else calls `Instant::now` or `SystemTime::now`, so decisions stay pure.
+//!
+//! Output: times, and a wall time as text. Invariant: waits, deadlines and leases are told by clocks that never go
+//! back; the wall clock, which may jump, is for records, and for the one limit that is given as a wall time, the
+//! scheduler's.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

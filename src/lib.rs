@@ -1,8 +1,9 @@
 //! Ringfort: stencil computations over tensor fields, the same bits on any number of processors.
 //!
-//! A job file names a grid, a kernel, its fields and how far to go. The same job runs alone, on threads, on MPI ranks on a
-//! torus or on workers that may be lost, and can be continued from a checkpoint on any number of them: the values after step *n* are a function of the job
-//! alone.
+//! Input: a job file, which names a grid, a kernel, its fields and how far to go. Output: checkpoints, pictures, sums
+//! and files of fields. The same job runs alone, on threads, on MPI ranks on a torus or on workers that may be lost,
+//! and can be continued from a checkpoint on any number of them. Invariant: the values after step *n* are a function
+//! of the job alone.
 //!
 //! # The smallest program
 //!
@@ -67,19 +68,21 @@
 //! | [`plan`] | where rounds end and what is due there |
 //! | [`observe`] | images, exact sums, events, records, progress |
 //! | [`run`] | what both modes share of a run: folder, inputs, layout, time step |
-//! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words; placement on a machine ([`torus::placement`]) |
+//! | [`torus`] | ranks in lock-step: the loop ([`torus::run`]), halos, control words; [`torus::placement`] |
 //! | `datacenter` | workers that may be lost: what they decide, and what carries it out |
 //! | [`compare`] | both modes under the same kills: schedule, trials, model, report |
 //! | [`cli`] | one file per command: the only code that prints |
 //!
 //! [`clock`] is the only place that asks for the time, [`random`] has random numbers for waits and tests, [`exit`] says
-//! what exit codes mean. The crate `ringfort-kernels` holds the kernels and their traits: pure arithmetic, no I/O, no unsafe. The modules before `decomp` are the crate `ringfort-engine`,
-//! so that kernels, which take a compiler longest, are compiled once for everything that uses them.
+//! what exit codes mean. The crate `ringfort-kernels` holds the kernels and their traits: pure arithmetic, no I/O, no
+//! unsafe. The modules before `decomp` are the crate `ringfort-engine`, so that kernels, which take a compiler longest,
+//! are compiled once for everything that uses them.
 //!
 //! # What holds
 //!
 //! - Rank count, thread count, cuts, halo depth, vector width and restarts change no bit.
-//! - All computing is [`advance::Engine::advance`]: a pure function from a block with its halo to the block T steps later.
+//! - All computing is [`advance::Engine::advance`]: a pure function from a block with its halo to the block T steps
+//!   later.
 //! - A checkpoint exists when its manifest does, and that is written last.
 //! - Every wait has a deadline. Errors say what happened, to what, and what to do.
 //!

@@ -1,7 +1,10 @@
 //! What people see of a run: pictures, sums, events, the run's record, progress, and the search for NaN.
 //!
-//! Input: fields by blocks, and plain numbers about the run. Output: bytes, lines and files.
-//! Observers come in two halves: `partial` for one block, `finish` or a merge for all of them, in any order.
+//! Input: fields by blocks, and plain numbers about the run. Output: bytes, lines and files. Observers come in two
+//! halves: `partial` for one block, `finish` or a merge for all of them, in any order.
+//!
+//! Invariant: observers read values and never change one; what they write of them is a function of the job and the
+//! values, not of cuts, order or how often a part comes.
 
 pub mod events;
 pub mod exact;

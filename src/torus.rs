@@ -1,4 +1,8 @@
 //! Torus mode: ranks in lock-step, halos from peers, a checkpoint now and then.
+//!
+//! Input: a job and the other ranks. Output: its checkpoints, images and records. Invariant: the state after a step
+//! is a function of the job and its inputs alone; ranks, cuts, threads and steps per exchange change no bit. All
+//! ranks make the same joint calls in the same order, and no rank waits without a deadline for another.
 pub mod agree;
 pub mod background;
 pub mod control;

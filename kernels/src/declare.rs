@@ -1,6 +1,9 @@
 //! What a kernel says about itself: equation, parameters, fields, boundaries.
 //!
-//! Output: plain data that the job reader, the documentation and the checkpoint format share.
+//! Output: plain data that the job reader, the documentation and the checkpoint format share. Invariant: a slot is a
+//! place in `fields`, by which the kernel's code knows it, so their order changes only together with that code. What a
+//! component says of itself (name, unit, text, half cells, kind of allowed values) stands in checkpoints, and a branch
+//! is refused where it differs from the kernel's.
 
 use std::fmt;
 

@@ -1,27 +1,37 @@
-//! Elastic waves: velocity and stress on staggered places, differences of order 2 or 4 in space, with a sponge at the sides.
+//! Elastic waves: velocity and stress on staggered places, differences of order 2 or 4 in space, with a sponge at the
+//! sides.
 //!
-//! `rho v_t = div sigma`, `sigma_t = lambda tr(e) I + 2 mu e`, `e = (grad v + (grad v)^T) / 2`: `rho` the density, `lambda = rho
-//! (vp^2 - 2 vs^2)`, `mu = rho vs^2`. On two axes nothing varies along the third and nothing moves there (plane strain).
+//! `rho v_t = div sigma`, `sigma_t = lambda tr(e) I + 2 mu e`, `e = (grad v + (grad v)^T) / 2`: `rho` the density,
+//! `lambda = rho (vp^2 - 2 vs^2)`, `mu = rho vs^2`. On two axes nothing varies along the third and nothing moves
+//! there (plane strain).
 //!
-//! Stress is at step n, velocity at n - 1/2: `v' = v + dt/rho D sigma`, then `sigma' = sigma + dt (lambda + 2 mu, lambda, mu) D v'`,
-//! `D f = sum_k c_k (f(k - 1/2) - f(1/2 - k)) / h` with `c = (1)` for order 2, `(9/8, -1/24)` for order 4. The normal stresses
-//! and all coefficients lie at the grid's points, a velocity half a cell further on along its own axis, a shear stress along both
-//! of its axes. There the density is the arithmetic mean of two points, `mu` the harmonic mean of four: 0 if one of them is a
-//! fluid. Differences are added axis by axis: a mirrored start gives the mirrored waves bit for bit.
+//! Stress is at step n, velocity at n - 1/2: `v' = v + dt/rho D sigma`, then `sigma' = sigma + dt (lambda + 2 mu,
+//! lambda, mu) D v'`, `D f = sum_k c_k (f(k - 1/2) - f(1/2 - k)) / h` with `c = (1)` for order 2, `(9/8, -1/24)` for
+//! order 4. The normal stresses and all coefficients lie at the grid's points, a velocity half a cell further on
+//! along its own axis, a shear stress along both of its axes. There the density is the arithmetic mean of two points,
+//! `mu` the harmonic mean of four: 0 if one of them is a fluid. Differences are added axis by axis: a mirrored start
+//! gives the mirrored waves bit for bit.
 //!
-//! A wall lies half a cell outside the last points and lets nothing through, without friction: the velocity across it and the
-//! shear stress along it are 0. A free surface is the border to cells with `speed_p = speed_s = 0` and a small density.
+//! A wall lies half a cell outside the last points and lets nothing through, without friction: the velocity across it
+//! and the shear stress along it are 0. A free surface is the border to cells with `speed_p = speed_s = 0` and a
+//! small density.
 //!
-//! Sponge: both levels of all components times `g = 1 - strength ((width - depth) / width)^2` after each step, `depth` being the
-//! distance in cells from the nearest side that is not periodic; half a cell on the mean. There a value below 1e-30 becomes
-//! 0: what is left would become subnormal, which is slow.
+//! Sponge: both levels of all components times `g = 1 - strength ((width - depth) / width)^2` after each step,
+//! `depth` being the distance in cells from the nearest side that is not periodic; half a cell on the mean. With a
+//! sponge any value below 1e-30 becomes 0: what is left would become subnormal, which is slow.
 //!
-//! Stable for `dt vp sqrt(sum 1/h^2) C <= 1`, `C = sum |c_k|` (1 or 7/6): the eigenvalues of the symbol are at most `2 C vp
-//! sqrt(sum 1/h^2)`. Where matter varies this is the usual rule with the largest `vp`; on even spacing the rows of the scheme's
-//! matrix bound it, as long as `mu` does not jump by more than the harmonic mean makes up for.
+//! Stable for `dt vp sqrt(sum 1/h^2) C <= 1`, `C = sum |c_k|` (1 or 7/6): the eigenvalues of the symbol are at most
+//! `2 C vp sqrt(sum 1/h^2)`. Where matter varies this is the usual rule with the largest `vp`; on even spacing the
+//! rows of the scheme's matrix bound it, as long as `mu` does not jump by more than the harmonic mean makes up for.
 //!
-//! Source: J. Virieux, Geophysics 51, 1986, 889-901 (order 2, bound); A. R. Levander, Geophysics 53, 1988, 1425-1436 (order 4); P.
-//! Moczo et al., Bull. Seism. Soc. Am. 92, 2002, 3042-3066 (means); C. Cerjan et al., Geophysics 50, 1985, 705-708 (sponge).
+//! Input: velocities, stresses and coefficients around a point. Output: the new velocities, then the new stresses.
+//! Invariant: the first stage sets velocities alone, from stresses; the second stresses alone, from the new
+//! velocities. No sum or mean here prefers a side, else mirrored waves would differ. The functions that count slots
+//! and the list in `fields` have one order, and neither changes without the other.
+//!
+//! Source: J. Virieux, Geophysics 51, 1986, 889-901 (order 2, bound); A. R. Levander, Geophysics 53, 1988, 1425-1436
+//! (order 4); P. Moczo et al., Bull. Seism. Soc. Am. 92, 2002, 3042-3066 (means); C. Cerjan et al., Geophysics 50,
+//! 1985, 705-708 (sponge).
 
 use crate::declare::{Beyond, Declaration, Field, Mirror, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
@@ -40,7 +50,7 @@ const ORDER_4: [f64; 2] = [9.0 / 8.0, -1.0 / 24.0];
 
 /// Least density.
 const LEAST: f64 = 1e-9;
-/// In the sponge what is below this is 0; normal in both precisions.
+/// Where there is a sponge, what is below this is 0, in all cells; normal in both precisions.
 const TINY: f64 = 1e-30;
 
 /// The kernel `elastic`.

@@ -1,23 +1,29 @@
 //! Compressible gas without friction: finite volumes of second order with shocks.
 //!
-//! `r_t + div(m) = 0`, `m_t + div(m m / r) + grad p = 0`, `e_t + div((e + p) m / r) = 0`, with density `r`, momentum `m`, total
-//! energy per volume `e` and pressure `p = (gamma - 1) (e - m^2 / 2 r)`.
+//! `r_t + div(m) = 0`, `m_t + div(m m / r) + grad p = 0`, `e_t + div((e + p) m / r) = 0`, with density `r`, momentum
+//! `m`, total energy per volume `e` and pressure `p = (gamma - 1) (e - m^2 / 2 r)`.
 //!
-//! Density, velocity and pressure are reconstructed to faces with limited slopes (minmod of steepness 1.5), which keeps them
-//! between their neighbours', hence positive. Fluxes are HLLC: with the outer speeds `S` of Davis and the middle speed `v`, the
-//! side that the middle moves away from gives `mass = a v / (S - v)`, `a = r (S - u)`; momentum `mass v + p*`; energy
-//! `mass (e / r + (v - u) (v + p / a)) + p* v`. Where that side's own speed points away too, `v` is its velocity and `p*` its
-//! pressure. Two stages (SSP Runge-Kutta). All sums of two sides or two faces are differences that change sign exactly in a
-//! mirror, so a mirrored start gives the mirror image bit for bit along each axis.
+//! Density, velocity and pressure are reconstructed to faces with limited slopes (minmod of steepness 1.5), which keeps
+//! them between their neighbours', hence positive. Fluxes are HLLC: with the outer speeds `S` of Davis and the middle
+//! speed `v`, the side that the middle moves away from gives `mass = a v / (S - v)`, `a = r (S - u)`; momentum
+//! `mass v + p*`; energy `mass (e / r + (v - u) (v + p / a)) + p* v`. Where that side's own speed points away too, `v`
+//! is its velocity and `p*` its pressure. Two stages (SSP Runge-Kutta). All sums of two sides or two faces are
+//! differences that change sign exactly in a mirror, so a mirrored start gives the mirror image bit for bit along each
+//! axis.
 //!
-//! Guard: gas thinner than its floor is raised to it and rests, a pressure below its floor is raised to it. Only there mass,
-//! momentum or energy is not kept.
+//! Guard: gas thinner than its floor is raised to it and rests, a pressure below its floor is raised to it. Only there
+//! mass, momentum or energy is not kept.
 //!
 //! Stable for `dt sum (|u| + c) / h <= 1`, `c = sqrt(gamma p / r)`; half of that makes no new extremes.
 //!
-//! Source: E. F. Toro, *Riemann Solvers and Numerical Methods for Fluid Dynamics*, 3rd edition, Springer 2009, sections 10.4
-//! to 10.6 and 14.4; slopes: A. Kurganov and E. Tadmor, J. Comput. Phys. 160, 2000, 241-282; stages: S. Gottlieb, C.-W. Shu and E. Tadmor,
-//! SIAM Review 43, 2001, 89-112.
+//! Input: the gas up to two cells away along each axis. Output: the gas at the point a step later. Invariant: the two
+//! cells of a face compute its flux from the same four cells in the same order, so both have the same bits and what one
+//! gives the other takes. What a stage leaves obeys both floors (the pressure but for rounding). The slots counted in
+//! `Gas` and the list in `fields` have one order, and neither changes without the other.
+//!
+//! Source: E. F. Toro, *Riemann Solvers and Numerical Methods for Fluid Dynamics*, 3rd edition, Springer 2009, sections
+//! 10.4 to 10.6 and 14.4; slopes: A. Kurganov and E. Tadmor, J. Comput. Phys. 160, 2000, 241-282; stages: S. Gottlieb,
+//! C.-W. Shu and E. Tadmor, SIAM Review 43, 2001, 89-112.
 
 use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;

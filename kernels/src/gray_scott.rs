@@ -1,4 +1,5 @@
-//! Gray and Scott's reaction of two substances that diffuse: explicit Euler in time, second-order central differences in space.
+//! Gray and Scott's reaction of two substances that diffuse: explicit Euler in time, second-order central differences
+//! in space.
 //!
 //! `u_t = du lap u - u v^2 + feed (1 - u)`, `v_t = dv lap v + u v^2 - (feed + kill) v`.
 //!
@@ -6,16 +7,20 @@
 //! `u_next = (1 - 2 sum r - dt feed - dt v^2) u + dt feed + sum r (u_low + u_high)`, and
 //! `v_next = (1 - 2 sum r - dt (feed + kill) + dt u v) v + sum r (v_low + v_high)`.
 //!
-//! Part of the scheme, in both precisions: a `v` below 1e-30 becomes 0, and at least 1e-30 of `u` is fed in each step. So what
-//! dies out never becomes subnormal, which would be slow, and `v` is never negative. (Products of two small numbers enter
-//! fused sums only, which round once.)
+//! Part of the scheme, in both precisions: a `v` below 1e-30 becomes 0, and at least 1e-30 of `u` is fed in each
+//! step. So what dies out never becomes subnormal, which would be slow, and `v` is never negative. (Products of two
+//! small numbers enter fused sums only, which round once.)
 //!
-//! Stable for `dt (2 du sum 1/h^2 + (feed + v^2)/2) <= 1` and `dt (2 dv sum 1/h^2 + (feed + kill)/2) <= 1`: the mode that
-//! changes sign from cell to cell, on which diffusion acts with `-4 d sum 1/h^2`, is multiplied by at least -1. The reaction
-//! enters with `v = 1/2`, more than patterns reach.
+//! Stable for `dt (2 du sum 1/h^2 + (feed + v^2)/2) <= 1` and `dt (2 dv sum 1/h^2 + (feed + kill)/2) <= 1`: the mode
+//! that changes sign from cell to cell, on which diffusion acts with `-4 d sum 1/h^2`, is multiplied by at least -1.
+//! The reaction enters with `v = 1/2`, more than patterns reach.
 //!
-//! Source: J. E. Pearson, *Complex Patterns in a Simple System*, Science 261, 1993, 189-192; stability: R. J. LeVeque, *Finite
-//! Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007, chapter 9.
+//! Input: `u` and `v` at a point and its neighbours. Output: both a step later. Invariant: no `v` that a step sets
+//! lies below 1e-30, unless it is 0. The bound on the time step follows from parameters and spacing alone, so it is
+//! the same in every step. The slot numbers here are the order of the fields in `declare`.
+//!
+//! Source: J. E. Pearson, *Complex Patterns in a Simple System*, Science 261, 1993, 189-192; stability: R. J.
+//! LeVeque, *Finite Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007, chapter 9.
 
 use crate::declare::{Declaration, Field, Parameter, Role};
 use crate::lane::Lane;

@@ -6,9 +6,14 @@
 //! through cell faces with the harmonic mean of the two cells' diffusivities, so that heat is conserved.
 //! Stable for `dt (2 a sum 1/h_d^2 + w/2) <= 1`.
 //!
-//! Source: R. J. LeVeque, *Finite Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007, chapter 9;
-//! faces: S. V. Patankar, *Numerical Heat Transfer and Fluid Flow*, 1980, section 4.2-3; perfusion: H. H. Pennes, J. Appl.
-//! Physiol. 1, 1948, 93-122.
+//! Input: temperature at a point and its neighbours, coefficients. Output: the temperature a step later. Invariant:
+//! with varying `a` each face has one diffusivity, prepared once and read by the cells on both sides, so what one gives
+//! the other takes. It is never above the larger of the two cells' (but for rounding), so the largest rate over the
+//! grid bounds the step. The slot numbers here are the order of the fields in `declare`.
+//!
+//! Source: R. J. LeVeque, *Finite Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007,
+//! chapter 9; faces: S. V. Patankar, *Numerical Heat Transfer and Fluid Flow*, 1980, section 4.2-3; perfusion:
+//! H. H. Pennes, J. Appl. Physiol. 1, 1948, 93-122.
 
 use crate::declare::{Declaration, Field, Parameter, Role};
 use crate::lane::Lane;

@@ -1,25 +1,31 @@
 //! Lattice Boltzmann: slow flow of a fluid as populations that move from point to point and collide there.
 //!
-//! `f_i(x, t + 1) = f_i + (collision of what the neighbours sent)`: population `i` comes from `x - c_i`. A point's new values are
-//! those after the collision, so that one stage reads 9 or 19 values and writes as many.
+//! `f_i(x, t + 1) = f_i + (collision of what the neighbours sent)`: population `i` comes from `x - c_i`. A point's new
+//! values are those after the collision, so that one stage reads 9 or 19 values and writes as many.
 //!
-//! With opposite populations in pairs, `s = f_+ + f_-` and `d = f_+ - f_-` relax apart (two relaxation times; `bgk` has one):
-//! `s += (s_eq - s) / tau`, `d += (d_eq - d) / tau_odd`, `(tau - 1/2) (tau_odd - 1/2) = magic`. With density `r`, weight `w`,
-//! direction `c`, force `F` and momentum `p = sum c f + F/2`:
-//! `s_eq = 2 w (r + 9/2 (c.p)(c.v) - 3/2 p.v)` with `v = (p + 2 (tau - 1/2) F) / r`, and `d_eq = 6 w c.(p + (tau_odd - 1/2) F)`:
-//! the equilibrium of second order and Guo's force in one. The rest takes what the pairs leave of the density, and the pairs
-//! along axes what diagonal ones leave of the momentum: rounded weights neither make nor lose any.
+//! With opposite populations in pairs, `s = f_+ + f_-` and `d = f_+ - f_-` relax apart (two relaxation times; `bgk`
+//! has one): `s += (s_eq - s) / tau`, `d += (d_eq - d) / tau_odd`, `(tau - 1/2) (tau_odd - 1/2) = magic`. With density
+//! `r`, weight `w`, direction `c`, force `F` and momentum `p = sum c f + F/2`:
+//! `s_eq = 2 w (r + 9/2 (c.p)(c.v) - 3/2 p.v)` with `v = (p + 2 (tau - 1/2) F) / r`, and
+//! `d_eq = 6 w c.(p + (tau_odd - 1/2) F)`: the equilibrium of second order and Guo's force in one. The rest takes what
+//! the pairs leave of the density, and the pairs along axes what diagonal ones leave of the momentum: rounded weights
+//! neither make nor lose any.
 //!
-//! Walls half a cell outside the outermost points, and points that are solid, send back what came from here: `f_i = f_opposite`
-//! of the point itself, plus `6 w r c_i.u` where a wall moves with `u`. A link across several walls feels them all.
+//! Walls half a cell outside the outermost points, and points that are solid, send back what came from here:
+//! `f_i = f_opposite` of the point itself, plus `6 w r c_i.u` where a wall moves with `u`. A link across several walls
+//! feels them all.
 //!
-//! In units of spacing and step: sound has speed `1/sqrt(3)`, viscosity is `(tau - 1/2) / 3`, flow should stay below 0.1 or so.
-//! No bound on the time step; unstable where the flow is faster than about 0.4, or `tau` too near to 1/2.
+//! In units of spacing and step: sound has speed `1/sqrt(3)`, viscosity is `(tau - 1/2) / 3`, flow should stay below
+//! 0.1 or so. No bound on the time step; unstable where the flow is faster than about 0.4, or `tau` too near to 1/2.
 //!
-//! Source: T. Krueger, H. Kusumaatmaja, A. Kuzmin, O. Shardt, G. Silva and E. M. Viggen, *The Lattice Boltzmann Method*,
-//! Springer 2017, sections 3.4, 5.3, 6.3 and 10.7; I. Ginzburg, F. Verhaeghe and D. d'Humieres, Commun. Comput. Phys. 3, 2008,
-//! 427-478 (two times, magic); Z. Guo, C. Zheng and B. Shi, Phys. Rev. E 65, 2002, 046308 (force); A. J. C. Ladd, J. Fluid
-//! Mech. 271, 1994, 285-309 (walls).
+//! Input: populations at a point and around it, where solid points and walls are. Output: the populations after a
+//! step. Invariant: of this code `legs` alone says which way a pair moves; pair `P` has slots `2 P + 1` and `2 P + 2`,
+//! and checkpoints keep that order. A step changes no population of a solid point.
+//!
+//! Source: T. Krueger, H. Kusumaatmaja, A. Kuzmin, O. Shardt, G. Silva and E. M. Viggen, *The Lattice Boltzmann
+//! Method*, Springer 2017, sections 3.4, 5.3, 6.3 and 10.7; I. Ginzburg, F. Verhaeghe and D. d'Humieres, Commun.
+//! Comput. Phys. 3, 2008, 427-478 (two times, magic); Z. Guo, C. Zheng and B. Shi, Phys. Rev. E 65, 2002, 046308
+//! (force); A. J. C. Ladd, J. Fluid Mech. 271, 1994, 285-309 (walls).
 
 use crate::declare::{Beyond, Declaration};
 use crate::lane::Lane;

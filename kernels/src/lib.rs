@@ -1,7 +1,9 @@
 //! Stencil kernels of Ringfort: pure arithmetic over a lane type, one kernel per file.
 //!
 //! A kernel says what happens at one point; the engine decides where, when and on how many values at once. See
-//! [`Stencil`] for the shape and [`heat`] for the shortest complete example. No I/O, no unsafe.
+//! [`Stencil`] for the shape and [`heat`] for the shortest complete example. No I/O, no unsafe. Invariant: no kernel
+//! knows the grid's extent, cuts, ranks or threads, or where its point lies, save through fields that depend on place;
+//! so a step has the same bits however the grid is cut. Functions of latitude come from `libm`, not from the system.
 
 #![forbid(unsafe_code)]
 

@@ -1,14 +1,18 @@
 //! Life: cells that live or die by the number of their living neighbours, by any rule that counts no more than that.
 //!
-//! A cell has 8 neighbours. With rule `B3/S23` a dead cell with 3 living neighbours is born and a living one with 2 or 3
-//! survives; all others are dead in the next generation. `alive` is 0 or 1, so sums are exact in either precision and no rule
-//! is a rounding away from another.
+//! A cell has 8 neighbours. With rule `B3/S23` a dead cell with 3 living neighbours is born and a living one with 2 or
+//! 3 survives; all others are dead in the next generation. `alive` is 0 or 1, so sums are exact in either precision
+//! and no rule is a rounding away from another.
 //!
 //! One step is one generation; there is no bound on the time step.
 //!
-//! Source: M. Gardner, *The fantastic combinations of John Conway's new solitaire game "life"*, Scientific American 223(4),
-//! 1970, 120-123; other rules: S. Wolfram and N. H. Packard, *Two-dimensional cellular automata*, J. Stat. Phys. 38, 1985,
-//! 901-946, who call them outer totalistic.
+//! Input: `alive` at a point and its 8 neighbours. Output: `alive` a generation later. Invariant: it is 0 or 1
+//! exactly, whatever the neighbours hold. Every spelling of a rule is kept as the same word, digits in order and
+//! letters large, so jobs that mean the same rule say the same.
+//!
+//! Source: M. Gardner, *The fantastic combinations of John Conway's new solitaire game "life"*, Scientific American
+//! 223(4), 1970, 120-123; other rules: S. Wolfram and N. H. Packard, *Two-dimensional cellular automata*, J. Stat.
+//! Phys. 38, 1985, 901-946, who call them outer totalistic.
 
 use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;

@@ -1,23 +1,32 @@
 //! Maxwell's equations in matter that conducts: Yee's staggered leapfrog, between perfect conductors or periodic.
 //!
-//! `eps E_t = c curl H - sigma E`, `mu H_t = -c curl E`: `c` the speed of light in vacuum, `eps` and `mu` relative permittivity and
-//! permeability, `sigma` the conductivity over the permittivity of vacuum (1/s), `H` times the impedance of vacuum (so that
-//! both fields have one unit). E is at step n, H at n - 1/2; E lies on the edges of cells whose corners are the grid's points, H on
-//! their faces: `e_x` half a cell beyond the points along x, `h_x` along all other axes.
+//! `eps E_t = c curl H - sigma E`, `mu H_t = -c curl E`: `c` the speed of light in vacuum, `eps` and `mu` relative
+//! permittivity and permeability, `sigma` the conductivity over the permittivity of vacuum (1/s), `H` times the
+//! impedance of vacuum (so that both fields have one unit). E is at step n, H at n - 1/2; E lies on the edges of cells
+//! whose corners are the grid's points, H on their faces: `e_x` half a cell beyond the points along x, `h_x` along all
+//! other axes.
 //!
-//! `H' = H - (c dt/mu) curl E`, then `E' = kept E + gain curl H'` with `s = sigma dt / (2 eps)`, `kept = (1 - s)/(1 + s)`,
-//! `gain = (c dt/eps)/(1 + s)`: the loss is implicit by half, so it shortens no time step. A curl is a sum of differences of
-//! neighbours over the spacing. Coefficients are given at the grid's points. Where a field lies between points, permeability and
-//! conductivity are arithmetic means of the points around, permittivity is the harmonic mean (D is the same on both sides).
+//! `H' = H - (c dt/mu) curl E`, then `E' = kept E + gain curl H'` with `s = sigma dt / (2 eps)`,
+//! `kept = (1 - s)/(1 + s)`, `gain = (c dt/eps)/(1 + s)`: the loss is implicit by half, so it shortens no time step. A
+//! curl is a sum of differences of neighbours over the spacing. Coefficients are given at the grid's points. Where a
+//! field lies between points, permeability and conductivity are arithmetic means of the points around, permittivity is
+//! the harmonic mean (D is the same on both sides).
 //!
-//! A wall is a perfect conductor in the plane of the first or last points: E along it and H across it are 0. So the walls are
-//! `(N - 1) h` apart, and what lies half a cell beyond the last points of a walled axis is 0 and means nothing.
+//! A wall is a perfect conductor in the plane of the first or last points: E along it and H across it are 0. So the
+//! walls are `(N - 1) h` apart, and what lies half a cell beyond the last points of a walled axis is 0 and means
+//! nothing.
 //!
-//! Stable for `c dt sqrt(sum 1/h^2) <= sqrt(eps mu)`; where both vary, `<= min(eps, mu)`, since then neither means nor products
-//! at points bound each other.
+//! Stable for `c dt sqrt(sum 1/h^2) <= sqrt(eps mu)`; where both vary, `<= min(eps, mu)`, since then neither means nor
+//! products at points bound each other.
+//!
+//! Input: E, H and coefficients around a point. Output: the new H, then the new E. Invariant: the first stage sets H
+//! alone, from E at the point and ahead; the second sets E alone, from the new H at the point and behind. So a step
+//! leaves the divergence of `mu H` as it was, but for rounding. The functions that count slots and the list in `fields`
+//! have one order, and neither changes without the other.
 //!
 //! Source: K. S. Yee, IEEE Trans. Antennas Propag. 14, 1966, 302-307; A. Taflove and S. C. Hagness, *Computational
-//! Electrodynamics: The Finite-Difference Time-Domain Method*, 3rd edition 2005, sections 3.6 (scheme, loss) and 4.7 (bound).
+//! Electrodynamics: The Finite-Difference Time-Domain Method*, 3rd edition 2005, sections 3.6 (scheme, loss) and 4.7
+//! (bound).
 
 use crate::declare::{Beyond, Declaration, Field, Mirror, Parameter, ParameterKind, Role};
 use crate::lane::Lane;

@@ -1,6 +1,8 @@
 //! What a job says to a kernel: values of parameters, how fields are given, grid and time step.
 //!
-//! Output: [`Setup`], which a kernel builds its stencil from, or [`KernelError`].
+//! Output: [`Setup`], which a kernel builds its stencil from, or [`KernelError`]. Invariant: a stencil's constants
+//! depend on nothing else, and it is the same on every rank: it holds no extent, cut or part. All declared parameters
+//! are there, so asking for one panics only where a kernel asks for what it did not declare.
 
 use std::collections::BTreeMap;
 use std::fmt;

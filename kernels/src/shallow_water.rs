@@ -1,15 +1,24 @@
-//! Shallow water over a bed, on a plane or on the sphere: well-balanced finite volumes that let land fall dry and flood.
+//! Shallow water over a bed, on a plane or on the sphere: well-balanced finite volumes that let land fall dry and
+//! flood.
 //!
-//! `h_t + div(h u) = 0`, `(h u)_t + div(h u u) + g h grad(h + z) = turning - friction`, with depth `h`, velocity `u` and bed `z`.
+//! `h_t + div(h u) = 0`, `(h u)_t + div(h u u) + g h grad(h + z) = turning - friction`, with depth `h`, velocity `u`
+//! and bed `z`.
 //!
-//! Depth, surface and velocity are reconstructed to faces with limited slopes, which gives a bed at each side of a face;
-//! both sides see the water above one bed between them, and an HLL flux in which each cell's own pressure is left out. So
-//! water at rest feels differences of equal numbers only, and on the sphere the areas of faces multiply nothing else.
-//! Stable, with depths never negative, for `2 dt (rate_y + rate_x) <= 1`, `rate = (|u| + sqrt(g h)) / spacing`.
+//! Depth, surface and velocity are reconstructed to faces with limited slopes, which gives a bed at each side of a
+//! face; both sides see the water above one bed between them, and an HLL flux in which each cell's own pressure is
+//! left out. So water at rest feels differences of equal numbers only, and on the sphere the areas of faces multiply
+//! nothing else. Stable, with depths never negative, for `2 dt (rate_y + rate_x) <= 1`, `rate = (|u| + sqrt(g h)) /
+//! spacing`.
 //!
-//! Source: G. Chen and S. Noelle, SIAM J. Numer. Anal. 55, 2017, 758-784 (bed between the sides); E. Audusse, F. Bouchut,
-//! M.-O. Bristeau, R. Klein and B. Perthame, SIAM J. Sci. Comput. 25, 2004, 2050-2065 (second order, source in cells);
-//! E. F. Toro, *Shock-Capturing Methods for Free-Surface Shallow Flows*, 2001, section 10.5 (flux, speeds at dry sides).
+//! Input: depth, momenta and bed around a point, and on the sphere what its latitude gives. Output: depth and momenta
+//! after a step. Invariant: both cells at a face compute its flux from the same values in the same order, so what one
+//! loses the other gains, but for rounding. No stage leaves a negative depth, or momentum where the depth is below
+//! `dry_depth`. The slot numbers here are the order of the fields in `declare`.
+//!
+//! Source: G. Chen and S. Noelle, SIAM J. Numer. Anal. 55, 2017, 758-784 (bed between the sides); E. Audusse, F.
+//! Bouchut, M.-O. Bristeau, R. Klein and B. Perthame, SIAM J. Sci. Comput. 25, 2004, 2050-2065 (second order, source
+//! in cells); E. F. Toro, *Shock-Capturing Methods for Free-Surface Shallow Flows*, 2001, section 10.5 (flux, speeds
+//! at dry sides).
 
 use std::f64::consts::PI;
 

@@ -1,25 +1,33 @@
-//! Scalar waves (sound): leapfrog in time, central differences of order 2, 4 or 8 in space, with a sponge at the sides.
+//! Scalar waves (sound): leapfrog in time, central differences of order 2, 4 or 8 in space, with a sponge at the
+//! sides.
 //!
 //! `p_tt = c^2 lap p` with `c` the speed. `pressure` is at step n, `pressure_before` at step n - 1.
 //!
-//! `p_next = 2 p - p_before + c^2 dt^2 sum_d (w_0 p + sum_k w_k (p_low + p_high)) / h_d^2`, the neighbours at distance k along
-//! axis d being low and high. One speed: `c^2 dt^2 / h^2` is folded into the weights. Neighbours are added pairwise, low and
-//! high, then axis by axis, then nearest first: a mirrored start gives the mirrored waves bit for bit along each axis.
+//! `p_next = 2 p - p_before + c^2 dt^2 sum_d (w_0 p + sum_k w_k (p_low + p_high)) / h_d^2`, the neighbours at distance
+//! k along axis d being low and high. One speed: `c^2 dt^2 / h^2` is folded into the weights. Neighbours are added
+//! pairwise, low and high, then axis by axis, then nearest first: a mirrored start gives the mirrored waves bit for
+//! bit along each axis.
 //!
-//! At rest at the start: `p_before = p + c^2 dt^2 lap p / 2`, which is the level half way round a turning point, to order 2.
+//! At rest at the start: `p_before = p + c^2 dt^2 lap p / 2`, which is the level half way round a turning point, to
+//! order 2.
 //!
-//! Sponge: `p_next = g (2 p + ... - g p_before)`, `g = 1 - strength ((width - depth) / width)^2` for the first `width` cells at
-//! sides that are not periodic, `depth` being the distance in cells from the nearest such side (so the largest share over the
-//! axes counts). These are Cerjan's two factors, one for each level. There a value below 1e-30 becomes 0: what is left would
-//! become subnormal, which is slow.
+//! Sponge: `p_next = g (2 p + ... - g p_before)`, `g = 1 - strength ((width - depth) / width)^2` for the first `width`
+//! cells at sides that are not periodic, `depth` being the distance in cells from the nearest such side (so the
+//! largest share over the axes counts). These are Cerjan's two factors, one for each level. In a job with a sponge a
+//! value below 1e-30 becomes 0 in all cells: what is left would become subnormal, which is slow.
 //!
-//! Stable for `dt c sqrt(sum_d W / h_d^2) / 2 <= 1`, `W = |w_0| + 2 sum_k |w_k|`: by the dispersion relation `sin^2(omega dt/2)
-//! = -(c dt / 2)^2 sum_d (w_0 + 2 sum_k w_k cos(k theta_d)) / h_d^2`, whose right side must not exceed 1; it is largest at
-//! `theta_d = pi`, where all terms have one sign.
+//! Stable for `dt c sqrt(sum_d W / h_d^2) / 2 <= 1`, `W = |w_0| + 2 sum_k |w_k|`: by the dispersion relation
+//! `sin^2(omega dt/2) = -(c dt / 2)^2 sum_d (w_0 + 2 sum_k w_k cos(k theta_d)) / h_d^2`, whose right side must not
+//! exceed 1; it is largest at `theta_d = pi`, where all terms have one sign.
 //!
-//! Source: R. J. LeVeque, *Finite Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007, chapters 1
-//! and 10; weights: B. Fornberg, Math. Comp. 51, 1988, 699-706; sponge: C. Cerjan, D. Kosloff, R. Kosloff and M. Reshef,
-//! Geophysics 50, 1985, 705-708.
+//! Input: the pressure around a point, the level before at the point. Output: the pressure a step later. Invariant: a
+//! step reads `pressure_before` at its own point alone and never sets it, since the engine writes the new level over
+//! it; only `start` makes it, where the job does not give it. The slot numbers here are the order of the fields in
+//! `declare`.
+//!
+//! Source: R. J. LeVeque, *Finite Difference Methods for Ordinary and Partial Differential Equations*, SIAM 2007,
+//! chapters 1 and 10; weights: B. Fornberg, Math. Comp. 51, 1988, 699-706; sponge: C. Cerjan, D. Kosloff, R. Kosloff
+//! and M. Reshef, Geophysics 50, 1985, 705-708.
 
 use crate::declare::{Declaration, Field, Parameter, ParameterKind, Role};
 use crate::lane::Lane;
@@ -35,7 +43,7 @@ const REACH: usize = 4;
 /// The factor of the sponge.
 const KEPT: usize = 5;
 
-/// In the sponge what is below this is 0; normal in both precisions.
+/// Where there is a sponge, what is below this is 0, in all cells; normal in both precisions.
 const TINY: f64 = 1e-30;
 
 /// Weights `w_0`, `w_1`, ... of a second derivative.

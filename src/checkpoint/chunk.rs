@@ -1,7 +1,11 @@
 //! One chunk file: values of a block, padded to the chunk's extents, then their CRC-32C in four bytes.
 //!
-//! What has to be padded or read streams through a buffer of [`PIECE`] bytes with its checksum, so that memory stays small
-//! whatever a file's metadata says.
+//! Input: values in memory order, or a chunk's file and its record. Output: the file, or the values of a box.
+//! What has to be padded on its way to a file, or is read from one, streams through a buffer of [`PIECE`] bytes, so
+//! that memory stays small whatever a file's metadata says; `encode` and `decode` work on whole chunks in memory.
+//! Invariant: the same values give the same bytes, whichever function writes them: little-endian, padding included in
+//! the checksum. A file that is written is synced before its record is returned. What is read is passed on before its
+//! checksum is known, so it counts for nothing until the call returns without an error; `read_unchecked` never knows.
 
 use std::borrow::Cow;
 use std::io;

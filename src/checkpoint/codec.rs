@@ -1,7 +1,9 @@
 //! Plain structs to bytes and back, for the manifest and for messages between ranks or workers.
 //!
 //! The bytes are those of bincode 1: little-endian, numbers of fixed width, lengths as `u64`. Field values never pass
-//! through here. Decoding takes no more memory than a small multiple of [`LIMIT`].
+//! through here. Decoding takes no more memory than a small multiple of [`LIMIT`]. Invariant: what is more than
+//! [`LIMIT`] bytes is refused in both directions, and so are bytes that go on after the value. Manifests on disk have
+//! this encoding: another `config`, or another order of a struct's fields, needs a new version of theirs.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,9 @@
 //! Where two checkpoints differ, whatever their cuts. Both are verified first, then compared slab by slab.
+//!
+//! Input: two open checkpoints. Output: what differs besides values, and where and by how much each component does.
+//! Invariant: values are the same only if their bits are, signs of zero and NaN included. Cells are compared in the
+//! memory order of the grid, a bounded number at once, so cuts change no count and no bit of a sum. No value is
+//! looked at before all listed files of both were verified.
 
 use ringfort_kernels::Real;
 

@@ -1,4 +1,8 @@
 //! What can go wrong with a checkpoint, with names relative to the run's folder.
+//!
+//! Invariant: `damaged` holds for a file that is missing, of another length or not as written, and for a folder
+//! without a manifest. Any other refusal of the system is no damage, since it may pass: a writer that meets it moves
+//! nothing aside.
 
 use std::io;
 

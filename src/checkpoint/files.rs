@@ -1,6 +1,9 @@
 //! A checkpoint's files as bytes, for whoever brings them to their place: the same from every writer.
 //!
 //! Input: a [`Meta`], and a block's values as little-endian bytes in memory order. Output: names and contents.
+//! Invariant: all of it follows from the state's description and the values alone, and no disk is touched here.
+//! Leading files come in the order in which manifests list them. `complete` makes a manifest only if every chunk was
+//! reported exactly once and with its length; the records of leading files it takes as they are.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

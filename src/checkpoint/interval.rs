@@ -1,7 +1,11 @@
 //! How long to wait between two checkpoints, from what they cost and how often machines fail.
 //!
-//! Source: J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future Generation Computer
-//! Systems 22, 2006. Pure.
+//! Input: seconds: what a checkpoint costs and takes, mean time between failures. Output: the interval, and the share
+//! of the time that is lost. Pure. Invariant: `interval` is never shorter than a checkpoint's flight, since only one
+//! is in flight at a time; a lost share is never above 1.
+//!
+//! Source: J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future
+//! Generation Computer Systems 22, 2006.
 
 /// Seconds of computing between two checkpoints that lose least, where each holds the steps up for `cost_s` seconds and a
 /// failure comes every `mtbf_s` seconds on average: Daly's equation 37,

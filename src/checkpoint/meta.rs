@@ -1,6 +1,9 @@
 //! What a checkpoint says about its values: run, step, time, grid, cuts and components. Plain data.
 //!
-//! From a [`Meta`] alone follow the names and lengths of all files of the checkpoint.
+//! From a [`Meta`] alone follow the names and lengths of all files of the checkpoint. Invariant: it is the same on
+//! every rank and free of host, clock and writer, so all writers make the same files. The order in `files` is that of
+//! the manifests on disk: a reader refuses any other. What is written and what is read both pass `check`, whose bounds
+//! are those of the format.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,10 @@
-//! The owner record: which run writes in a folder. Only what carries our own run's record is ever removed.
+//! The owner record: which run writes in a folder; and how a checkpoint's folder is removed.
+//!
+//! Input: a run, or a folder. Output: the record, written or read; or a folder that is gone. Invariant: `remove`
+//! itself looks at no record: its callers see to it that nothing of another run is removed. It takes the manifest
+//! first and the record last, so a crash in between leaves no checkpoint, and the record for as long as anything else
+//! is there. Only the very bytes that `text` makes are a record, so its form may not change: older ones would count
+//! as damage.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,9 @@
 //! Reading a checkpoint: any box of any component, whatever the cuts it was written with.
+//!
+//! Input: a folder with a manifest; a component and a box of cells. Output: the values, in memory order. Invariant:
+//! values are good only once the call has returned without an error, since every chunk that is touched is checked to
+//! its end against the manifest; `read_unchecked` is for files that were verified before. Nothing is written, and no
+//! file is read that the manifest does not list, but for the manifest itself and the owner record.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,9 @@
 //! Which checkpoints a folder holds, and which of them is the newest whole one.
 //!
-//! Order is the step in the manifests, never file times. A damaged newest one falls back to the one before.
+//! Input: a run's folder, and the run if it is known. Output: its checkpoints, newest first; the one to start from,
+//! and why newer ones were passed over. Order is the step in the manifests, never file times. A damaged newest one
+//! falls back to the one before. Invariant: nothing is written, moved or removed here; one that was moved aside, or
+//! is of another run than the one asked for, is never chosen.
 
 use std::io;
 use std::path::{Path, PathBuf};

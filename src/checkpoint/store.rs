@@ -1,6 +1,9 @@
 //! The few file operations that checkpoints need.
 //!
-//! Small on purpose: a test can stand in for the disk and fail, cut short or count any operation.
+//! Small on purpose: a test can stand in for the disk and fail, cut short or count any operation. Invariant: the
+//! modules of `checkpoint` reach a checkpoint's files through a [`Store`] alone; `create` and `create_folder` never
+//! touch what is there; a sync that failed is never tried again; a file that does not show is waited for no longer
+//! than the pauses here.
 
 use std::io;
 use std::path::Path;

@@ -1,8 +1,11 @@
 //! Writing a checkpoint: the first rank begins, every rank writes its parts, the first rank commits.
 //!
-//! Order on disk: folder and owner record, metadata and coordinates, chunks, and the manifest last; each file and each
-//! folder's names are synced before the manifest exists. So a crash at any instant leaves older checkpoints whole and
-//! this one absent or complete.
+//! Input: what describes the state, and each part's values. Output: a folder `checkpoints/step-N`.
+//!
+//! Order on disk: folder and owner record, metadata and coordinates, chunks, and the manifest last; each file and
+//! each folder's names are synced before the manifest exists. So a crash at any instant leaves older checkpoints
+//! whole and this one absent or complete. Invariant: the manifest alone makes the folder a checkpoint, and no file is
+//! written after it; what another run wrote is moved aside, never removed.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,11 @@
 //! Zarr v3 metadata of groups and arrays, as text: of checkpoints, and of outputs.
 //!
-//! Specification: Zarr core, version 3 (arrays, groups, regular chunk grid, codecs `bytes` and `crc32c`). Metadata of all
-//! arrays is repeated in the group's (consolidated), in the form that zarr-python writes and reads.
+//! Input: a state's description, or arrays. Output: names and bytes of `zarr.json` files, the group's first.
+//!
+//! Specification: Zarr core, version 3 (arrays, groups, regular chunk grid, codecs `bytes` and `crc32c`). Metadata of
+//! all arrays is repeated in the group's (consolidated), in the form that zarr-python writes and reads. Invariant:
+//! the text is a function of what it describes, so all writers make the same bytes; manifests hold its length and
+//! CRC-32C, and in data-center mode the group's text tells by which cuts an unfinished folder is written.
 
 use serde_json::{Map, Value, json};
 

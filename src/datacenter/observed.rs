@@ -1,6 +1,8 @@
-//! What observers saw of one block at one step: named by both, made any number of times, put together by whoever has all.
+//! What observers saw of one block at one step: named by both, made any number of times, put together by whoever has
+//! all.
 //!
-//! Input: a block's state. Output: bytes that are a function of it alone.
+//! Input: a block's state. Output: bytes that are a function of it alone. Invariant: for one block and step all
+//! workers make the same bytes, so it does not matter whose are kept; reading bytes never panics, whatever they are.
 
 use bytes::Bytes;
 

@@ -1,8 +1,10 @@
 //! A block with its storage: starts from the job or from a chunk, advances, and shows what its neighbours read.
 //!
-//! Input: the job, and values by name. Output: the same bits as a rank's block. Values are bytes, little-endian: a *state*
-//! holds a block's own cells, component after component, in memory order; a *shell* holds the cells within the halo's width
-//! of each neighbour, slab after slab, in each slab component after component.
+//! Input: the job, and values by name. Output: the same bits as a rank's block. Values are bytes, little-endian: a
+//! *state* holds a block's own cells, component after component, in memory order; a *shell* holds the cells within
+//! the halo's width of each neighbour, slab after slab, in each slab component after component. Invariant: what a
+//! block becomes follows from its state, its neighbours' shells and the steps, whatever it held before; a state or
+//! shell of another length is refused, and the own cells then stay as they are.
 
 mod shell;
 

@@ -1,7 +1,9 @@
 //! A kernel that does nothing but arithmetic: how fast a machine can do it through this engine.
 //!
-//! Input: a parameter that names the operation. Output: a program whose every point does [`PER_POINT`] of them. Its rate is what
-//! the rates of other kernels are measured against, on the same vectors and threads.
+//! Input: a parameter that names the operation. Output: a program whose every point does [`PER_POINT`] of them. Its
+//! rate is what the rates of other kernels are measured against, on the same vectors and threads. Invariant: a point
+//! reads no neighbour and all of its chains enter its new value, so no operation can be left out. From the start at 1
+//! values stay positive and finite over any number of steps: no rate is that of special values.
 
 use ringfort_kernels::{
     Build, Cell, Declaration, Field, Kernel, KernelError, Lane, Near, Parameter, ParameterKind, Role, Setup, Stencil,

@@ -2,6 +2,11 @@
 //!
 //! Everything inside has four axes, slowest first; a grid of fewer axes has leading axes of one point. So loops are
 //! uniform, and the fastest axis is always the last. [`Grid::axes`] says how many the job has.
+//!
+//! Invariant: memory order is the order of [`Region::offset`], last axis fastest, and [`Region::rows`] keeps to it. A
+//! coordinate is a function of the grid and a global index alone, never added up from point to point. How `Debug`
+//! writes sides, boundaries and units enters the fingerprint of jobs, so a variant that gets another name parts old
+//! checkpoints from their jobs.
 
 use ringfort_kernels::Beyond;
 

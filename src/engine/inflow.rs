@@ -1,4 +1,8 @@
 //! Values beyond a side of the grid, as functions of time.
+//!
+//! Input: a side, a field's slot, times and values. Output: the value at any time. Invariant: it is a function of the
+//! series and the time alone, so all blocks at a side get the same bits; times rise and there is at least one, so
+//! there is a value before the first and after the last.
 
 use crate::grid::Side;
 

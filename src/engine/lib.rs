@@ -1,8 +1,9 @@
 //! Blocks of tensor fields, and T steps of a kernel over them.
 //!
-//! Input: a kernel, a block and its halo. Output: the block T steps later. Everything that takes a compiler long, kernels
-//! times precisions times axes times instruction sets, is compiled here and behind pointers, so that the programs around
-//! it are not.
+//! Input: a kernel, a block and its halo. Output: the block T steps later. Everything that takes a compiler long,
+//! kernels times precisions times axes times instruction sets, is compiled here and behind pointers, so that the
+//! programs around it are not. Invariant: nothing here knows of jobs, ranks, files or clocks, and the result of a step
+//! has the same bits on any number of threads and with any instruction set.
 //!
 //! | module | what it holds |
 //! |---|---|

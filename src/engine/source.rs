@@ -1,7 +1,10 @@
 //! Point sources: what is added to a field at one point in each step.
 //!
-//! `field_next += dt^order s(t_n)` with `s(t) = amplitude (1 - 2 a) exp(-a)`, `a = (pi f (t - 1/f))^2`: a Ricker wavelet of
-//! frequency `f` that peaks at `1/f`. The order is that of the equation in time, so that `s` is a term of its right side.
+//! `field_next += dt^order s(t_n)` with `s(t) = amplitude (1 - 2 a) exp(-a)`, `a = (pi f (t - 1/f))^2`: a Ricker
+//! wavelet of frequency `f` that peaks at `1/f`. The order is that of the equation in time, so that `s` is a term of
+//! its right side. Invariant: what a step adds is a function of the source, the time step and the step's number alone,
+//! counted from the job's start: all blocks that compute the point, in their halo too, add the same bits, and so does
+//! a restart.
 //!
 //! Source: N. Ricker, *The form and laws of propagation of seismic wavelets*, Geophysics 18, 1953, 10-40.
 

@@ -1,4 +1,9 @@
 //! What can be wrong with a job: errors that point into the job file.
+//!
+//! Input: a mistake, the text it stands in (a job's with overrides applied, or a machine's), and where. Output: the
+//! words that a person reads, with a caret in the text. Invariant: only `Document` makes a `Located`, so its span
+//! lies within one line of the text that it carries. A name is suggested only if it is one of those known and at
+//! least half alike.
 
 use std::fmt;
 use std::io;

@@ -1,4 +1,9 @@
 //! `[fields]`: where the values of each slot come from.
+//!
+//! Input: the table, the kernel's declaration, the grid. Output: one source for each slot, in slot order, or a mistake
+//! that names the key. Files are opened here, their values are read later. Invariant: a slot that the kernel computes,
+//! or that its place decides, cannot be given, and one that the kernel cannot do without is never left empty; a number
+//! that the job gives is finite in the job's precision and one of those that the field allows.
 
 use std::collections::BTreeMap;
 use std::path::Path;

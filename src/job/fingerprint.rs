@@ -1,6 +1,8 @@
 //! Hash of the physics: all that the values of the fields depend on.
 //!
 //! Left out on purpose: steps, checkpoints, images, ranks. Numbers enter by their bits, files by their contents.
+//! Invariant: runs on disk hold the hash, so what enters, in which order and in which words may not change: names of
+//! units, boundaries and precisions enter as `Debug` writes them.
 
 use std::fmt::Write;
 

@@ -1,7 +1,11 @@
 //! Formulas: the same bits on every machine.
 //!
-//! `grammar` reads the text into a `tree`, which becomes `rows`: operations on whole rows of values, in `f64`, in the order of
-//! the text, with functions from `libm`: `-x^2` is `-(x^2)`, `a^b^c` is `a^(b^c)`.
+//! `grammar` reads the text into a `tree`, which becomes `rows`: operations on whole rows of values, in `f64`, in the
+//! order of the text, with the functions of `libm`, bit for bit: `-x^2` is `-(x^2)`, `a^b^c` is `a^(b^c)`.
+//!
+//! Input: a text and a grid. Output: values at the cells of a box. Invariant: a value is a function of the text and
+//! of the point's coordinates alone, whatever the box; one that is not finite or not allowed is an error that names
+//! its cell. What a text means may not change: fingerprints hold the text, not the tree.
 
 use ringfort_kernels::{Allowed, Real};
 

@@ -1,6 +1,8 @@
 //! `[[inflow]]`: values beyond a side of the grid, as functions of time.
 //!
-//! Input: a file of two columns, time in seconds and value. Output: an [`Inflow`], its times rising.
+//! Input: a file of two columns, time in seconds and value. Output: an [`Inflow`], its times rising. Invariant: times
+//! and values are finite and there is at least one; the side is open, and no field flows in twice through the same
+//! side.
 
 use std::path::Path;
 

@@ -1,4 +1,8 @@
 //! Input arrays: a `.npy` file, mapped; each reader touches only the box it needs.
+//!
+//! Input: a file and where the grid's box begins in it. Output: values at the cells of a region. Invariant: header
+//! and box are checked against the file before any value is read, and the file is never written; values that
+//! are not finite in the job's precision or not allowed, and labels beyond the table, are errors that name their index.
 
 use std::fs::File;
 use std::io;
@@ -87,7 +91,7 @@ impl Input {
         blake3::hash(&self.bytes)
     }
 
-    /// Values at the cells of `region`, each rounded once.
+    /// Values at the cells of `region`, each rounded once (whole numbers beyond 2^53 twice where values are `f32`).
     pub(super) fn fill<T: Real>(&self, grid: &Grid, region: &Region, out: &mut [T]) -> Result<(), InputError> {
         let data = &self.bytes[self.header.start..];
         let width = region.extent[AXES - 1].max(1);
@@ -191,7 +195,8 @@ fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<(), InputE
 #[expect(unsafe_code, reason = "memmap2 cannot see whether the file stays unchanged")]
 fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: the bytes must not change while mapped. Inputs belong to the user, who is told not to change them during
-    // a run; every read of them is bounds-checked, so changed bytes give other values, never other memory.
+    // a run; every read of them is bounds-checked, so changed bytes give other values, never other memory, and a file
+    // that is cut short ends the process.
     unsafe { Mmap::map(file) }
 }
 

@@ -1,6 +1,10 @@
 //! Header of a NumPy array file (`.npy`, versions 1 and 2), read without trusting it.
 //!
 //! Source: NumPy enhancement proposal 1, "A simple file format for NumPy arrays".
+//!
+//! Input: the bytes of a file. Output: type, shape and where the values begin, or what is wrong. Invariant: a header
+//! that is returned accounts for the file to the byte, so that every value of its shape can be read; no bytes make it
+//! panic or take more memory than their length calls for.
 
 /// Type of the values in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

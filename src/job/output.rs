@@ -1,4 +1,8 @@
 //! `[[output]]`: fields written every so many steps.
+//!
+//! Input: the tables of the job file. Output: an [`Output`] each. Invariant: no two have one name, which is that of a
+//! group in the run's folder; each has at least one field, none twice, all with values in this job; strides are 1 to
+//! the points of their axis.
 
 use super::axes::{self, Seen};
 use super::error::JobError;

@@ -1,4 +1,8 @@
 //! `[kernel]`: its name and parameters, checked against what the kernel declares.
+//!
+//! Input: the table of the job file and a catalog. Output: the kernel's declaration and a value for each parameter.
+//! Invariant: every parameter that is declared has a value and no other has one; given ones are of the declared kind
+//! and within its bounds, so kernels need not ask again.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,8 @@
 //! `[[probe]]`: a field's value at one point, every so many steps.
+//!
+//! Input: the tables of the job file. Output: a [`Probe`] each. Invariant: no two have one name, which is that of a
+//! file; each lies at a point of the grid; a coordinate beyond the grid is refused, or wraps around a periodic axis
+//! and leaves a note.
 
 use super::axes::{self, Seen};
 use super::error::JobError;

@@ -1,4 +1,8 @@
 //! `[[reduce]]`: one number, or a few, of all cells, every so many steps.
+//!
+//! Input: the tables of the job file. Output: a [`Reduce`] each. Invariant: no two have one name; a histogram has 1
+//! to 2^16 bins whose edges are finite and rise, and they are a function of the job alone, so that all parts count
+//! into the same bins.
 
 use super::axes::Seen;
 use super::document::Document;

@@ -1,4 +1,9 @@
 //! Names, `[time]`, `[checkpoint]`, `[torus]` and `[datacenter]`: when things happen.
+//!
+//! Input: the tables of the job file. Output: their values, defaults filled in. Invariant: steps are at most 2^53, so
+//! that each is exact as `f64`; intervals and durations are above 0, and a duration is at most a century; at least
+//! two checkpoints are kept; the job asks for no more parts along an axis than it has points. Of all this only the
+//! time step and `speed_max` enter the fingerprint.
 
 use std::path::Path;
 

@@ -1,6 +1,10 @@
 //! The job file's shape: what TOML must look like, before any value is checked.
 //!
-//! These structs are the single source of the accepted keys and of the JSON Schema.
+//! These structs are the single source of the accepted keys and of the JSON Schema. Their comments are its
+//! descriptions, which users read.
+//!
+//! Invariant: a key that is not here is refused, save names of the kernel's own, which are checked once the kernel is
+//! known. Runs on disk hold the text of their job: keys may be added, never renamed or given another meaning.
 
 use std::collections::BTreeMap;
 

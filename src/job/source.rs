@@ -1,6 +1,8 @@
 //! `[[source]]`: a wavelet that is added to a field at one point.
 //!
-//! Input: place, field, wavelet, frequency, amplitude. Output: a [`PointSource`] at the nearest point.
+//! Input: place, field, wavelet, frequency, amplitude. Output: a [`PointSource`] at the nearest point. Invariant: no
+//! source lies at a point that a boundary holds, where it would be lost; frequency, its inverse and amplitude are
+//! finite; what enters here enters the fingerprint as the point, not as the coordinates given.
 
 use ringfort_engine::source::PointSource;
 use ringfort_kernels::{Declaration, Field};

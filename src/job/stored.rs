@@ -1,7 +1,9 @@
 //! Fields that start from another run's checkpoint.
 //!
-//! Input: the folder of a committed checkpoint. Output: values of one of its components at the points of a grid. Every chunk
-//! that is read is checked.
+//! Input: the folder of a committed checkpoint. Output: values of one of its components at the points of a grid.
+//! Every chunk that is read is checked. Invariant: the folder is only read; the manifest's hash stands for all of its
+//! files, so that the fingerprint needs no other; a value that is not finite in the job's precision or not allowed is
+//! an error.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! Progress in words: the line while a run goes, the table at its end, and when a line is due.
 //!
 //! Input: numbers, time among them. Output: text. Nothing here looks at a clock, save the measuring of memory.
+//! Invariant: the line leaves out what is not known and never shows it as 0; no rank, no time and no steps give words
+//! too. The words are for people: no program reads numbers back from them.
 
 mod bandwidth;
 mod pace;

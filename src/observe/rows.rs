@@ -1,4 +1,8 @@
 //! Formulas of fields over a box of cells, in rows that fit the nearest cache.
+//!
+//! Input: a formula, a box, and a reader of fields. Output: the formula's values, some cells at a time. Invariant:
+//! every cell of the box comes once, in memory order, at most `ROW` of them at a time: a formula takes no more.
+//! Coordinates are those of the whole grid, so how boxes are cut changes no value.
 
 use crate::grid::{AXES, Grid, Region};
 use crate::job::formula::{Map, ROW, Variable, Work};

@@ -1,4 +1,8 @@
 //! Bytes of a partial on the way to where all come together: magic, contents and CRC-32C.
+//!
+//! Input: a magic and contents. Output: sealed bytes; of such bytes the contents, or what is wrong with them.
+//! Invariant: contents are given only if magic and checksum fit, and reading neither panics nor takes memory. The
+//! magic tells kind and form, so whoever changes a form changes its magic.
 
 /// `content` with its seal.
 pub(super) fn seal(magic: [u8; 8], content: &[u8]) -> Vec<u8> {

@@ -1,7 +1,12 @@
 //! Faults on purpose, for tests: `RINGFORT_FAULT="panic|abort|stall|nan@step=7,part=3,phase=write"`.
 //!
-//! Without `part`, every part fails; without `phase`, it happens after the round that reaches the step. A stall of so many
-//! `seconds=` happens at that step alone, another one at that step or the first later one, and for ever.
+//! Without `part`, every part fails; without `phase`, it happens after the round that reaches the step. A stall of so
+//! many `seconds=` and a NaN happen at that step alone, all else at that step or the first later one; another stall
+//! lasts for ever.
+//!
+//! Input: the variable, read once at the start; then where a part is. Output: the fault, or the word to spoil a
+//! value. Invariant: without the variable nothing happens; one that names no fault refuses the run. Values are spoilt
+//! in phase `compute` alone, the only phase that data-center mode has.
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,4 +1,9 @@
 //! What a job gives, put into the fields of a block.
+//!
+//! Input: a job, and a block in cells of the whole grid. Output: fields with values, and which of them serve the
+//! start alone. Invariant: what a cell is given is a function of the job, its files and the cell's place in the grid,
+//! never of the block, so halos are given the bits that their owners have. Own cells are filled box by box, save from
+//! a checkpoint, whose chunks are checked as a whole. What serves the start alone is the same on every rank.
 
 use ringfort_kernels::Role;
 

@@ -1,4 +1,8 @@
 //! How long a start may take: what a person says, and what the scheduler allows.
+//!
+//! Input: a person's limit, Slurm's variable, and one look at the clock. Output: seconds from now on, and what to
+//! tell. Invariant: a limit is never longer than the person's; a variable that is no time, or one that is over,
+//! changes nothing and is told. A scheduler's limit is cut by two seconds, a person's by none.
 
 /// The variable in which Slurm says when the job ends, in seconds since the Unix epoch.
 const SLURM_END: &str = "SLURM_JOB_END_TIME";

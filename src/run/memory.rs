@@ -1,4 +1,8 @@
-//! How much memory this machine has left.
+//! How much memory this machine has left, and whether fields fit there.
+//!
+//! Input: sizes, and what Linux tells. Output: bytes, or a refusal in words. Invariant: where the machine does not
+//! tell, nothing is refused; of free memory and the room left in the control group the smaller one counts. It is a
+//! look at one moment: nothing is reserved.
 
 use std::fs;
 

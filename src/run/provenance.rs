@@ -1,4 +1,8 @@
 //! Where a run comes from: its job as given, its overrides, its inputs.
+//!
+//! Input: a run's folder, its record or its job. Output: what starts it again, and what its record says of it.
+//! Invariant: nothing is written. The job's text is that of the file as given, and overrides are kept apart from it;
+//! each input comes once, by its path, with the hash of what was read.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,8 @@
 //! Signals that ask a run to stop: the first sets a flag, the second ends the process.
+//!
+//! Input: SIGTERM, SIGUSR1. Output: [`Signals::asked`], for the ranks to agree on. Invariant: a handler sets a flag,
+//! which is never cleared, or ends the process, and does nothing else. For each signal the end is registered before
+//! the flag: they run in this order, and the other way round the first signal would end the process.
 
 use std::io;
 use std::sync::Arc;

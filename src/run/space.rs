@@ -1,4 +1,8 @@
 //! Whether the disk has room for a run's checkpoints.
+//!
+//! Input: the run's folder, bytes of a checkpoint. Output: words, or none. Invariant: it only warns and writes
+//! nothing: a disk that does not say how much is free, or a folder that cannot be read, gives no words and no error.
+//! Of what is there only whole checkpoints of this run count, without those set aside.
 
 use std::path::Path;
 

@@ -1,4 +1,8 @@
 //! The state after a step, as checkpoints and people see it.
+//!
+//! Input: job, cuts, time step, origin, step. Output: its [`Meta`], its model time. Invariant: both follow from these
+//! alone, so that all ranks describe a state alike; time is a product, never a running sum, so that a restart has the
+//! same. What [`timed`] measures never enters a state.
 
 use ringfort_kernels::Role;
 

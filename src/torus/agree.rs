@@ -1,6 +1,8 @@
 //! Errors that all ranks learn of: what one rank cannot do, none does.
 //!
-//! Input: each rank's result. Output: the same verdict on every rank; rank 0 has the words to print.
+//! Input: each rank's result. Output: the same verdict on every rank; rank 0 has the words to print. Invariant: all
+//! ranks go on, or all fail with the exit code of the lowest rank that failed, unless a rank is late or lost. All
+//! ranks must call these functions in the same order, also one that has failed: messages do not name their call.
 
 use super::peers::{PeerError, Peers, broadcast, gather};
 use crate::exit::{Exit, Failure};

@@ -1,6 +1,8 @@
 //! Whether the state is sound: all ranks look at their values together.
 //!
-//! Input: all ranks' sessions at one step. Output: the same verdict on every rank.
+//! Input: all ranks' sessions at one step. Output: the same verdict on every rank. Invariant: the verdict is a
+//! function of the global state and the time step; cuts change neither it nor the cell it names. Whatever a rank
+//! finds, it takes part in one gather and one broadcast: a rank may [`judge`] while another looks.
 
 use ringfort_kernels::Role;
 

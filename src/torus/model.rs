@@ -1,12 +1,14 @@
 //! Predicts the time of a step, of a checkpoint, and how well a job scales, on a machine that need not be at hand.
 //!
-//! Input: what a rank does in a round, what the map costs, the machine's pace. Output: seconds. Pure arithmetic: the same
-//! input gives the same numbers. A model, not a measurement: [`Prediction::assumptions`] says what it takes for granted.
+//! Input: what a rank does in a round, what the map costs, the machine's pace. Output: seconds. Pure arithmetic: the
+//! same input gives the same numbers. A model, not a measurement: [`Prediction::assumptions`] says what it takes for
+//! granted. Invariant: a plan chooses cuts by these numbers, so functions beyond arithmetic are those of `libm`, not
+//! the machine's, and nothing is looked up: a plan is the same wherever it is made.
 //!
-//! Messages: A. Alexandrov, M. F. Ionescu, K. E. Schauser, C. Scheiman, "LogGP: incorporating long messages into the LogP
-//! model", SPAA 1995 (latency, overhead of a message, bandwidth), with the busiest link shared by all who use it. Checkpoint
-//! interval: J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future Generation
-//! Computer Systems 22 (2006), first order.
+//! Messages: A. Alexandrov, M. F. Ionescu, K. E. Schauser, C. Scheiman, "LogGP: incorporating long messages into the
+//! LogP model", SPAA 1995 (latency, overhead of a message, bandwidth), with the busiest link shared by all who use
+//! it. Checkpoint interval: J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart
+//! dumps", Future Generation Computer Systems 22 (2006), first order.
 
 use super::machine::Machine;
 use super::map::loads::Metrics;

@@ -1,6 +1,9 @@
 //! Ranks as MPI processes: persistent requests for standing links, plain ones for reports.
 //!
 //! The main thread owns MPI (`MPI_THREAD_FUNNELED`), and this value cannot leave it. Raw calls are in `ffi` alone.
+//! Invariant: a drop waits for reports and the reduction under way, until the deadline; past it, or at once in a
+//! panic, all ranks are aborted with exit code 75, so that none waits for this one. A link's number is never given
+//! out again.
 
 mod ffi;
 

@@ -1,4 +1,8 @@
 //! Images of all ranks together: each gives its part of the plane, rank 0 draws.
+//!
+//! Input: all ranks' sessions at one step. Output: a PNG file, the same for all cuts. Invariant: an image is one
+//! gather in which every rank takes part, also one that has no cell of the plane. Only rank 0 touches the disk; what
+//! goes wrong there is told and never ends the run.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,9 @@
 //! Lays a job out on a machine: cuts and map, what they cost, and how fast a run would be.
 //!
-//! Input: job, machine, number of ranks or none. Output: a [`Placement`]. Pure but for the clock-free search of maps: the
-//! same input gives the same placement. Rank r is part r, cell r of the process grid.
+//! Input: job, machine, number of ranks or none. Output: a [`Placement`]. Pure: the search of maps counts its work
+//! and asks no clock, so that the same input gives the same placement. Rank r is part r, cell r of the process grid.
+//! Invariant: a placement is one that the machine has room for, with at most 2^22 ranks; this is checked before maps
+//! are searched, since [`map::best`] panics without room.
 
 use ringfort_kernels::Role;
 

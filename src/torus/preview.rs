@@ -1,7 +1,9 @@
 //! What a run of a job would take, without running: layout, memory, messages, checkpoints, time step.
 //!
-//! Input: job, ranks. Output: a [`Preview`]. Nothing is written, and no field is held in memory: every value of the start
-//! is looked at box by box, so that a job which passes here is one that a run accepts.
+//! Input: job, ranks. Output: a [`Preview`]. Nothing is written, and no field is held in memory: every value of the
+//! start is looked at box by box. Invariant: layout, values and time step are checked by the functions that a run
+//! calls, in the same words, so that what passes here a run accepts. Memory and messages are those of the part that
+//! needs most, of every kind of part that the cuts make.
 
 use ringfort_kernels::{Given, Role};
 

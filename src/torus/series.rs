@@ -1,6 +1,9 @@
 //! Files that grow step by step, of all ranks together: each gives what its block does, rank 0 writes.
 //!
-//! Rank 0 holds one field of an output at a time, at the points that are written.
+//! Input: what is due at a step. Output: rows and arrays. Rank 0 holds one field of an output at a time, at the
+//! points that are written. Invariant: which gathers are made follows from the job and what is due alone; trouble
+//! with a file skips none of them, since the other ranks go on sending. A step of an output is shown to readers once
+//! all its fields are there.
 
 use super::peers::{PeerError, Peers, gather};
 use super::session::Session;

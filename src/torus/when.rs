@@ -1,6 +1,8 @@
 //! Rank 0's clock: when a checkpoint is due, and when the run is to stop, from what both were measured to take.
 //!
-//! Input: the present moment, and what became of checkpoints. Output: wishes for the control word. Pure: time is passed in.
+//! Input: the present moment, and what became of checkpoints. Output: wishes for the control word. Pure: time is
+//! passed in. Invariant: nothing is decided here: a wish counts once the control word carries it to all ranks. A
+//! checkpoint is asked for once, until it is taken or skipped.
 
 use std::time::Instant;
 

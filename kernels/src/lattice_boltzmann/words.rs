@@ -1,4 +1,9 @@
 //! What `lattice-boltzmann` says of its parameters and fields.
+//!
+//! Input: the number of axes. Output: the lists for its declaration. Invariant: the order is part of the kernel: the
+//! population at rest first, then each pair of opposite ones in the order of `legs` in the parent, then what its
+//! slots from `SOLIDS` to `DENSITY_AT_START` count on, x before y before z. The names stand in job files and
+//! checkpoints, so none changes or comes to mean another direction or wall.
 
 use super::{PAIRS_2, PAIRS_3};
 use crate::declare::{Field, Parameter, ParameterKind, Role};

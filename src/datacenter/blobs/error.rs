@@ -1,4 +1,8 @@
 //! What can go wrong with blobs, with names relative to their folder.
+//!
+//! Input: an error of the store, of the system or of a checkpoint. Output: what was tried on which name, and why it
+//! failed. Invariant: none of these errors means that a blob is not there; reading says that by `None`. Where an
+//! error of the system lies behind the store's, it is told instead, since the store's words hold absolute paths.
 
 use std::error::Error;
 use std::io;

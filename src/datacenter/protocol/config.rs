@@ -1,4 +1,10 @@
-//! What all workers of a run agree on: plan, cuts, neighbours, bounds. A function of the job.
+//! What all workers of a run agree on: plan, cuts, neighbours, bounds. A function of the job and of what the run was
+//! started with; only `threads` is each worker's own.
+//!
+//! Input: plan, cuts, which axes wrap around, limits. Output: a [`Config`], or why no run could end so. Invariant: if
+//! a block is a neighbour of another, so is that of it; blocks may lead far enough to reach the next generation, and
+//! a lease lasts at least four times as long as the pause between two looks at the ledger, and as a deadline; no
+//! planted mistake is on unless a test turns it on.
 
 use std::collections::BTreeSet;
 

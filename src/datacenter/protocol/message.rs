@@ -1,4 +1,8 @@
 //! What goes in and out of a worker: events, actions, and the messages, records and replies that they carry.
+//!
+//! Invariant: a reply bears the name or number of what was asked for, so replies may come late, twice or in any
+//! order, or never; nothing but a planted mistake decides by the wall clock in a record. [`Member`] and [`Lease`] lie
+//! in the ledger as JSON, so their fields have the same names in all workers of a run.
 
 use serde::{Deserialize, Serialize};
 

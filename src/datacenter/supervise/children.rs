@@ -1,4 +1,9 @@
 //! Worker processes on this machine: started, looked at, ended.
+//!
+//! Input: the run's folder and threads. Output: which processes ended, and how. Invariant: no worker outlives this:
+//! what still runs when it is dropped is killed and waited for, and where this process is killed, workers see their
+//! pipe end and leave. None is started in the place of another after a bounded number that failed in a row soon after
+//! their start; one that a signal ended has not failed.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;

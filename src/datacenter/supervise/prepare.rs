@@ -1,4 +1,8 @@
 //! What is decided and checked before a run begins: layout, time step, memory.
+//!
+//! Input: what a person asks for, the job, and how it begins. Output: the run as its workers will know it. Invariant:
+//! `prepare` writes nothing, so what it refuses leaves the folder as it was; a run that goes on keeps the time step
+//! of its checkpoint; `clear` touches no checkpoint, and is called for a fresh run alone.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! What a transport has done, in numbers.
+//!
+//! Output: all numbers since the transport's start. Invariant: each number only rises; they are read one after the
+//! other, so together they are of no one instant, and nothing is decided by them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,9 @@
 //! The sending side: one task per peer, one request at a time, so that counters arrive in order.
+//!
+//! Input: messages in a bounded queue. Output: requests. Invariant: no answer is waited for longer than the limits
+//! say, and a message is sent again only for two refusals, once each: the peer has started again, or cannot map its
+//! file. A message that fails is counted and dropped, and so is what waits behind one without an answer: the protocol
+//! asks again. A value in shared memory stays there until its request is over.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,7 +1,10 @@
 //! Seals: what shows that a request comes from a worker of the run, is as it was sent, and was not heard before.
 //!
-//! A seal is a header of sender, counter, the receiver's boot nonce, the digest of the body, and a MAC over these, the method,
-//! the path and the body's length. The MAC is checked before a byte of the body is read, the digest after. No clock in it.
+//! Input: a request's header, method, path and length. Output: what it claims, or nothing. A seal is a header of
+//! sender, counter, the receiver's boot nonce, the digest of the body, and a MAC over these, the method, the path and
+//! the body's length. The MAC is checked before a byte of the body is read, the digest after. No clock in it.
+//! Invariant: a claim with a wrong MAC is given to nobody; of one sender each counter is heard once, in rising order;
+//! the senders that are remembered are bounded, and one more is refused rather than an old one forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,12 @@
 //! The receiving side: connections, deadlines, and what is checked in which order.
 //!
-//! A request's seal is checked on its head alone, so strangers never make this worker read a body. Then come what is bounded,
-//! the body itself, its digest, and its content.
+//! A request's seal is checked on its head alone, so strangers never make this worker read a body. Then come what is
+//! bounded, the body itself, its digest, and its content.
+//!
+//! Input: requests. Output: messages in the inbox, each with its sender. Invariant: a request is answered with success
+//! only once its message is in the inbox, and no request's message gets there without a valid seal for this start and
+//! a counter not heard before. A counter counts as heard only once the body has its digest. Connections and bytes of
+//! bodies being read are bounded; what finds no room there or in the inbox is turned away, never kept waiting for it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,8 @@
 //! The search against one that tries everything.
+//!
+//! Input: grids, numbers of parts, radii. Invariant: `brute` shares with the search nothing but `Cuts`, and chooses
+//! among equal cuts by the rule written out here, so both must find the same cut, not only one that is as good. A
+//! change of that rule changes how jobs that name no parts are cut.
 
 use super::*;
 use crate::decomp::CutError;

@@ -1,6 +1,7 @@
 //! When and how several steps are computed in one pass through memory.
 //!
-//! Input: a block with a halo for the steps. Output: the block after them. Changes no bit: see [`super::stream`].
+//! Input: a block with a halo for the steps. Output: the block after them. Invariant: what is chosen here (steps in one
+//! pass, tiles, which of them go first) changes time and memory and no bit: see [`super::stream`].
 
 use std::ops::Range;
 use std::sync::PoisonError;

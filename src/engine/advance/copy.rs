@@ -1,4 +1,8 @@
 //! A block's own values copied at the speed of memory, on all threads, and looked at on the way.
+//!
+//! Input: a slot of a block, and room for its own cells. Output: their values in memory order, and whether all are
+//! finite. Invariant: each own value is copied once, bit for bit, finite or not; the halo is neither copied nor
+//! looked at. Threads write pieces that do not overlap, so their number changes neither the copy nor the answer.
 
 use rayon::prelude::*;
 use ringfort_kernels::Real;

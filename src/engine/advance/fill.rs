@@ -1,6 +1,9 @@
 //! Cells beyond sides where no peer is: worked out once, filled as often as needed, on all threads where that pays.
 //!
-//! Input: a block's own cells and what peers sent. Output: the cells around them that the next stages read.
+//! Input: a block's own cells and what peers sent. Output: the cells around them that the next stages read. Invariant:
+//! only cells beyond such sides are written. Each plane is filled by one thread and read by no other meanwhile; planes
+//! beyond the first axis's sides are copied whole once all others are filled, which gives the corners. How many threads
+//! fill, and how often, changes no bit.
 
 use std::ops::Range;
 

@@ -1,6 +1,9 @@
 //! Kernels by name: those that this program was built with.
 //!
-//! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here.
+//! Output: descriptions for the job reader, programs for the engine. A program of one's own adds its kernel here, by
+//! `Library::with`. Invariant: operations and the programs of both precisions come from one `build` of the kernel, so
+//! what is counted is what runs. Names come in a fixed order, shipped kernels first, and of two kernels with one name
+//! the first is found: a kernel of one's own never takes the place of a shipped one.
 
 use ringfort_kernels::{Catalog, Declaration, Kernel, KernelError, Real, Setup};
 

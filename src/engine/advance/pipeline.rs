@@ -3,9 +3,9 @@
 //! Input: a kernel's footprint and a number of steps. Output: for every stage how far it lags behind the first, what it
 //! reads (a field as it was, or a version that an earlier stage wrote) and where it writes. Pure.
 //!
-//! A front moves along the grid's first axis, plane by plane. Stage *j* computes the plane that lies as many planes behind the
-//! front as the stages before it read ahead. So every plane that a stage reads is there, and of each version only a few
-//! planes live at a time, in a ring.
+//! A front moves along the grid's first axis, plane by plane. Stage *j* computes the plane that lies as many planes
+//! behind the front as the stages before it read ahead. Invariant: every plane that a stage reads is there by then,
+//! and of each version only a few planes live at a time, in a ring.
 
 use super::footprint::Footprint;
 use super::rows::MOST_TOGETHER;

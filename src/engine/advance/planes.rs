@@ -1,6 +1,11 @@
-//! Rows of one plane copied within a field or a ring: what lies beyond the sides across a plane's own axes.
+//! Rows of a plane copied within a field or a ring, or between them: among others what lies beyond the sides across a
+//! plane's own axes.
 //!
-//! Input: addresses of cell 0 of planes. Output: rows copied, cells beyond sides filled.
+//! Input: addresses of cell 0 of planes. Output: rows copied, cells beyond sides filled. Invariant: an index along
+//! the grid's first axis never moves an address, so one plan serves all planes. Axes are filled slowest first, each
+//! over what those before filled, which gives the corners; along an axis cells within the grid are read and cells
+//! beyond its ends written. Values are copied, negated or set to 0, never computed: how often a cell is filled
+//! changes no bit.
 
 use ringfort_kernels::{Field, Real};
 

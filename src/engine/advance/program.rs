@@ -1,7 +1,9 @@
 //! A kernel made ready to run on rows: the narrow interface between engine and kernels.
 //!
-//! Input: a stencil and a precision. Output: a [`Program`]. A program made at run time from an equation could stand in the
-//! place of a compiled one.
+//! Input: a stencil and a precision. Output: a [`Program`]. A program made at run time from an equation could stand in
+//! the place of a compiled one. Invariant: instruction set and number of planes together change no bit, only time; only
+//! stages run in vectors, all else one value at a time. Only [`Compile::at_most`] chooses the instruction set, and none
+//! that the machine lacks: vector code rests on that. Rates, derived fields and inflows read their own point only.
 
 use std::marker::PhantomData;
 

@@ -1,7 +1,13 @@
 //! Runs a kernel's passes on the rows of one plane, or of two at once, in whole vectors.
 //!
 //! Input: addresses of the planes around the one that is computed. Output: that plane. A plane is all cells with one
-//! index along the grid's first axis; where planes lie (in a field or in a ring of a few planes) is the engine's choice.
+//! index along the grid's first axis; where planes lie (in a field or in a ring of a few planes) is the engine's
+//! choice.
+//!
+//! Invariant: only slots and neighbours that the footprint holds enter a value; rows are widened to whole vectors, and
+//! what is computed beyond their ends is never used. All values of a vector, in both planes, are computed before one
+//! of them is stored. What is fetched ahead, and whether stores go past the caches, changes no bit; after stores past
+//! the caches a fence comes before the return.
 
 use std::mem::MaybeUninit;
 

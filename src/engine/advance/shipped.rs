@@ -1,7 +1,8 @@
 //! The kernels that come with Ringfort.
 //!
-//! Input: the kernels' crate. Output: statics, compiled once for everything that names them. The engine's own unit tests need
-//! none of them and go without, since they take a compiler minutes.
+//! Input: the kernels' crate. Output: statics, compiled once for everything that names them. The engine's own unit
+//! tests need none of them and go without, since they take a compiler minutes. Invariant: each kernel is one static,
+//! and `SHIPPED` refers to it by its place, never by its value; its order is the order in which kernels are listed.
 
 use ringfort_kernels::{Elastic, Euler, GrayScott, Heat, LatticeBoltzmann, Life, Maxwell, ShallowWater, Wave};
 

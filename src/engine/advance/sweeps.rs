@@ -1,7 +1,8 @@
 //! Steps taken one stage after the other over the whole block.
 //!
-//! Input: a block whose halo arrives. Output: the block after the steps. The cells of the first stage that need no halo go first,
-//! piece by piece, and messages are moved on between pieces. Changes no bit.
+//! Input: a block whose halo arrives. Output: the block after the steps. The cells of the first stage that need no
+//! halo go first, piece by piece, and messages are moved on between pieces. Invariant: no cell that needs the halo is
+//! computed before all of it is there, and the order of pieces and tiles changes no bit.
 
 use std::ops::Range;
 

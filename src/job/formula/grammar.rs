@@ -2,6 +2,10 @@
 //!
 //! `sum = product (("+" | "-") product)*`, `product = sign (("*" | "/") sign)*`, `sign = ("-" | "+") sign | power`,
 //! `power = atom ("^" sign)?`, `atom = number | name | name "(" sum ("," sum)? ")" | "(" sum ")"`.
+//!
+//! Input: a text and the names it may use. Output: the tree, or the bytes at fault and what would be right.
+//! Invariant: no text makes it panic or nest deeper than `MOST_DEPTH`; a text that was read once keeps its tree, for
+//! runs on disk hold the text.
 
 use std::ops::Range;
 

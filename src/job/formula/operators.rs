@@ -1,4 +1,8 @@
 //! The operators of formulas, on `libm`.
+//!
+//! Input: one or two numbers. Output: one. Invariant: all of it is arithmetic of `f64` and functions of `libm`, never
+//! those of the system, so that it has the same bits on every machine; the table is in the order of the names. The
+//! order in which a power multiplies may not change: it decides the bits.
 
 /// Functions of one value, in the order of their names.
 pub(super) const FUNCTIONS_OF_ONE: [fn(f64) -> f64; super::FUNCTIONS.len()] = [

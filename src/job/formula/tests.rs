@@ -1,3 +1,8 @@
+//! What formulas mean, which mistakes they name, and that rows have the bits of single values.
+//!
+//! Input: texts, some of them random. Invariant: values are compared exactly, without tolerance; what runs in rows is
+//! compared with a tree walked one operation after the other.
+
 use ringfort_kernels::Allowed;
 
 use super::grammar::Names;

@@ -1,4 +1,7 @@
 //! A formula as a tree of operations: what `grammar` reads, and what `rows` are made from.
+//!
+//! Invariant: operands stand in the order of the text, none moved and none computed ahead; each function and variable
+//! is a place in the lists that `rows` looks it up in.
 
 use super::{CONSTANTS, PAIRS};
 

@@ -1,4 +1,7 @@
 //! Why a field's values cannot be used.
+//!
+//! Invariant: indices are those of the file or checkpoint, or of the grid for a formula, slowest axis first. Nothing
+//! here says where the job names the field: the caller adds that, who has the document.
 
 use std::io;
 use std::path::PathBuf;

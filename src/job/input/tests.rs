@@ -1,3 +1,8 @@
+//! Boxes of arrays, and labels that stand for values.
+//!
+//! Input: files written for one test, which count up from 0. Invariant: each cell of a box has another number,
+//! computed from its place, so that a wrong offset cannot hide.
+
 use ringfort_kernels::Allowed;
 
 use super::*;

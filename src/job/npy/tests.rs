@@ -1,3 +1,8 @@
+//! Headers of all types, headers that lie, and files cut or changed anywhere.
+//!
+//! Invariant: every length below the right one is tried and refused; a changed byte gives an error or a header that
+//! still accounts for the file to the byte.
+
 use super::*;
 
 fn file(version: u8, header: &str, values: usize) -> Vec<u8> {

@@ -1,3 +1,8 @@
+//! The schema against the structs and the check of keys.
+//!
+//! Invariant: keys are found by walking the schema, so that a new key of a table must be read and described without a
+//! change here; a key beside those of the schema is refused.
+
 use serde_json::Value as Json;
 
 use super::*;

@@ -1,9 +1,13 @@
 //! Slices of values into an exact sum, many at once.
 //!
-//! Adding and subtracting a large constant splits each value, without error, into a multiple of a coarse unit and a rest
-//! (`ExtractVector` of S. M. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation, part I", SIAM J. Sci. Comput. 31,
-//! 2008). The unit is so coarse that the multiples of a whole batch add up without rounding. A level of 44 bits is summed so,
-//! then the rests as the next level; what few values reach further down are added one by one.
+//! Input: a slice of values. Output: all of them added to a sum. Invariant: nothing is lost to rounding on the way,
+//! so that the sum has the bytes that adding them one by one gives; a batch with a value that is too large or not
+//! finite is added one by one.
+//!
+//! Adding and subtracting a large constant splits each value, without error, into a multiple of a coarse unit and a
+//! rest (`ExtractVector` of S. M. Rump, T. Ogita, S. Oishi, "Accurate floating-point summation, part I", SIAM J. Sci.
+//! Comput. 31, 2008). The unit is so coarse that the multiples of a whole batch add up without rounding. A level of
+//! 44 bits is summed so, then the rests as the next level; what few values reach further down are added one by one.
 
 use super::ExactSum;
 

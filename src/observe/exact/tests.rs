@@ -1,3 +1,8 @@
+//! Exact sums against whole numbers of any size, in any order, split and grouping.
+//!
+//! Input: random values, among them the largest, the least and such as cancel. Invariant: sums are compared
+//! exactly, never by a tolerance; the oracle shares no code with what it judges.
+
 use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;
 

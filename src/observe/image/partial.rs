@@ -1,4 +1,8 @@
 //! The part of a plane in one block, and its bytes on the way to where the picture is drawn.
+//!
+//! Input: cells and their values, or bytes. Output: the other. Invariant: values keep their bits; bytes that were cut
+//! or changed are refused, and what they hold has as many values as cells, in no more memory than their length calls
+//! for. Another order of the bytes needs another magic: processes read each other's.
 
 use super::ImageError;
 use crate::grid::{AXES, Region};

@@ -1,6 +1,10 @@
-//! What a group of an output looks like: a function of the job and the number of times alone.
+//! What a group of an output looks like: a function of the job, its time step and the number of times alone.
 //!
-//! Time number `i` is that of step `i * every`, so nothing on the disk says which steps it holds but the shape.
+//! Time number `i` is that of step `i * every`, so the shape alone says which times there are.
+//!
+//! Input: a job, one of its outputs and the time step; then pieces of fields. Output: names and bytes of files. No
+//! disk. Invariant: the bytes of the group's metadata may not change: a run that goes on knows its group by them, and
+//! refuses one that has others. Files of times and steps are whole chunks, written ahead of what the shape shows.
 
 use ringfort_kernels::Declaration;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,9 @@
 //! What a block gives of a field at one step, and its bytes on the way to where the group is written.
+//!
+//! Input: a block's values; then the partials of all blocks. Output: a sealed partial; then pieces with each point
+//! once. Invariant: of blocks of one set of cuts every point comes once, or it is an error: a partial that is
+//! damaged, of something else or missing leaves no gap, and of two that disagree none is chosen. Memory stays within
+//! the length of what is read.
 
 use super::{Layout, OutputError};
 use crate::grid::{AXES, Region};

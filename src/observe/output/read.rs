@@ -1,7 +1,9 @@
 //! Reading back what an output holds.
 //!
-//! Input: a group on the disk, perhaps of a run that goes on. Output: values of a box of points at one time, each chunk checked
-//! against its checksum; points whose chunk is not there are NaN.
+//! Input: a group on the disk, perhaps of a run that goes on. Output: values of a box of points at one time, each
+//! chunk checked against its checksum; points whose chunk is not there are NaN. Invariant: no value is taken from a
+//! chunk whose checksum does not fit, and nothing is written or locked. A chunk is read whether its time is shown yet
+//! or not: which times there are is for the caller to know.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,4 +1,9 @@
-//! What surrounds the values: title, frame, ticks and the names of the axes.
+//! What surrounds the values: title, ticks and the names of the axes; and the pale rules behind a line.
+//!
+//! Input: a picture, scales, and the frame of the values. Output: pixels around the frame, and the room that they
+//! take. Invariant: a point lies in the middle of its share of an axis, and shares rise to the right and upwards.
+//! `left`, `top` and `bottom` give the room of what is drawn here, so they change with it. Titles and names are cut
+//! to their room.
 
 use super::canvas::{Canvas, FRAME, Frame, INK, PALE_INK, PAPER, RULES};
 use super::text::{Anchor, Size, Type};

@@ -1,4 +1,9 @@
 //! Pixels: filling, blending and the PNG file.
+//!
+//! Input: boxes, colours, and how much of a pixel is covered. Output: rows of pixels, and the PNG file of them.
+//! Invariant: what lies outside the sheet is not drawn and is no error, so who draws need not clip; only an outline
+//! needs a pixel left of its box and one above. The file holds no time: the same pixels and title give the same
+//! bytes.
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 

@@ -1,4 +1,7 @@
-//! Colour maps: even to the eye, save turbo, and readable without colour.
+//! Colour maps: even to the eye, save turbo, and readable without colour, save turbo and `rdbu_r`.
+//!
+//! Input: a name, then shares of a range. Output: colours. Invariant: the names stand in job files, so none of them
+//! may go or come to mean another map. Every share has a colour: shares are clamped, and NaN has the lowest one.
 
 use colorgrad::Gradient;
 

@@ -1,4 +1,8 @@
 //! The line plot of a grid with one axis.
+//!
+//! Input: a picture of one row. Output: its sheet; the plot on it has one size, however many points there are.
+//! Invariant: the line stays inside the plot and breaks where a value is missing. Of many points that share a pixel
+//! column the first, lowest, highest and last stay, and the first that is missing, so that no extreme is lost.
 
 use super::axes::{self, MARGIN, Scale};
 use super::canvas::{Canvas, FRAME, Frame, NO_VALUE, Rgb};

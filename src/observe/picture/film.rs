@@ -1,5 +1,9 @@
 //! Pictures one after another on one sheet: an animated PNG.
 //!
+//! Input: the number of pictures and two that the sheet must hold, then each picture in turn. Output: the file,
+//! written as pictures come. Invariant: the sheet's size and the number of pictures stand at the head of the file, so
+//! neither changes later: what is larger is cut off, and a film that lacks pictures is an error. No picture is kept.
+//!
 //! Specification: Portable Network Graphics, third edition, section 11.3.6 (acTL, fcTL and fdAT chunks).
 
 use std::io::Write;

@@ -1,4 +1,8 @@
 //! The map of a plane: its values as colours, with a colour bar.
+//!
+//! Input: a picture of any rows but one. Output: its sheet; the map on it has at most 1,200 by 900 pixels, however
+//! large the plane. Invariant: row 0 lies at the bottom; map and bar take their colours from one table by one scale,
+//! so that a colour means the same in both. What is not finite is grey, whatever the table.
 
 use super::axes::{self, GAP, MARGIN, NAMES, NUMBERS, Scale, TICK, at};
 use super::canvas::{Canvas, FRAME, Frame, INK, NO_VALUE, PALE_INK};

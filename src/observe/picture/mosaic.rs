@@ -1,4 +1,9 @@
-//! A picture of which cells of a grid belong together: one colour for each owner, lines between owners.
+//! A picture of which cells of a grid belong together: one colour for each owner, lines between owners where cells
+//! have room for them.
+//!
+//! Input: the owner of each cell, plane by plane. Output: the bytes of a PNG file. Invariant: a colour is a function
+//! of the owner's number alone, so that pictures can be compared. Cells take at most 1,500 by 1,000 pixels, whole
+//! pixels each; what does not fit is cut off, never merged.
 
 use super::axes::{self, MARGIN, NUMBERS, at};
 use super::canvas::{Canvas, FRAME, Frame, INK, PALE_INK, Rgb};

@@ -1,4 +1,8 @@
 //! Values of a grid as values of pixels: cells as boxes where they are larger, their mean where they are smaller.
+//!
+//! Input: values of points. Output: values of pixels, both row by row in the same order. Invariant: the shares of a
+//! pixel add up to 1 and never reach beyond the points. What is not finite counts for nothing; a pixel that it makes
+//! up for the larger part is NaN. Sums go in the order of points, so the same values give the same bits.
 
 /// Points and what of each a pixel covers; the shares add up to 1.
 struct Cover {

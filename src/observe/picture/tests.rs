@@ -1,4 +1,8 @@
-//! Pictures of ordinary and of extreme values. With `RINGFORT_GALLERY=DIR` each is written there to be looked at.
+//! Pictures of ordinary and of extreme values. With `RINGFORT_GALLERY=DIR` those of `drawn` are written there to be
+//! looked at.
+//!
+//! Invariant: what `drawn` draws it draws twice, and the bytes must be the same. No picture is compared with a stored
+//! one: looks may change, and are for the eye to judge. Without the variable nothing is written.
 
 use super::*;
 

@@ -1,4 +1,8 @@
 //! Words on a sheet: one embedded font, smoothed edges, level or upright, and units as they are printed.
+//!
+//! Input: a text, its place, size and colour. Output: pixels, and widths. Invariant: no font of the system is used,
+//! so what is drawn does not depend on which ones it has. What `fitted` gives is no wider than its room, if an
+//! ellipsis fits there. Units are changed for print alone: files hold them as CF writes them.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 

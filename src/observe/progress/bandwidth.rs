@@ -1,4 +1,9 @@
 //! How fast this machine copies memory: what a stencil that does little arithmetic is measured against.
+//!
+//! Input: a number of threads, and seconds to spend. Output: bytes per second, read and written, of all threads
+//! together. Invariant: each thread makes its own memory and touches it before it is timed; time goes from the first
+//! thread to begin to the last to end, so that threads that take turns do not count as if they ran together; each
+//! makes at least one copy. All memory is given back.
 
 use std::hint::black_box;
 use std::sync::Barrier;

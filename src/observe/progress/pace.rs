@@ -1,4 +1,8 @@
 //! When a line is due, and how fast the run has been of late. Time comes in as seconds since the start.
+//!
+//! Input: times that do not fall, and the steps reached. Output: whether a line is due, steps per second, seconds to
+//! go. Invariant: no clock is read here. Lines never come closer than their interval, and those that were missed are
+//! not made up for. A window keeps at most 128 samples, however long the run is.
 
 use std::collections::VecDeque;
 

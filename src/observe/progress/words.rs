@@ -1,4 +1,8 @@
 //! Times and rates as people read them.
+//!
+//! Input: seconds, or updates per second. Output: a rounded number with its unit, or hours, minutes and seconds.
+//! Invariant: any number gives words, NaN and infinities too. They are rounded for people, so no program may take a
+//! value back from them.
 
 /// Hours, minutes and seconds: `00:14:10`.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate, which is meant")]

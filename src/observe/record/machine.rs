@@ -1,4 +1,8 @@
 //! The machine that a run started on, as Linux tells it.
+//!
+//! Input: files in `/proc`. Output: the names of the machine and of its processor. Invariant: what cannot be read is
+//! empty and never an error, and of a file at most 64 KiB are read. Names of fields stand in `run.json`, so they may
+//! not change.
 
 use std::fs::File;
 use std::io::Read;

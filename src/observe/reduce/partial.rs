@@ -1,4 +1,9 @@
 //! What the cells of one block give for one reduce, and the bytes of a block on the way to where rows are made.
+//!
+//! Input: values of cells, other partials, or bytes. Output: partials, and bytes. Invariant: the order of values, how
+//! they are cut and the order of merging change no bit of a row; `-0` is less than `+0`, and one NaN makes an extreme
+//! NaN. Bytes are taken only if the checksum fits, in memory of a few times their length; whoever changes their form
+//! changes the version in their magic.
 
 use super::{Block, ReduceError};
 use crate::grid::{AXES, Region};

@@ -1,3 +1,8 @@
+//! Reduces: rows of cut grids, bytes of blocks, extremes, bins, and files of rows that were cut at any byte.
+//!
+//! Invariant: rows that may hold NaN are compared as text, since NaN equals no number and `-0` equals 0. A new kind
+//! of reduce belongs in `all`: cuts, gaps, repeats and damage are tried on those alone.
+
 use std::fs;
 
 use super::*;

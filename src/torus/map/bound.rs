@@ -1,13 +1,16 @@
-//! What no map can beat: least numbers of edges between nodes, proven.
+//! What no map can beat that fills every node but the last: least numbers of edges between nodes, proven.
 //!
-//! A node's faces, counted around its ranks, are its edges to other nodes and those at the outside of the grid, of which
-//! all nodes together have a known number. So the total is at least the sum of least surfaces less that number.
+//! A node's faces, counted around its ranks, are its edges to other nodes and those at the outside of the grid, of
+//! which all nodes together have a known number. So the total is at least the sum of least surfaces less that number.
 //!
-//! Sources. Least surface of `n` unit cubes: R. Ahlswede, S. L. Bezrukov, "Edge isoperimetric theorems for integer point
-//! arrays", Applied Mathematics Letters 8 (1995); L. Alonso, R. Cerf, "The three dimensional polyominoes of minimal area",
-//! Electronic Journal of Combinatorics 3 (1996). In a narrow grid: L. H. Loomis, H. Whitney, "An inequality related to the
-//! isoperimetric inequality", Bulletin of the AMS 55 (1949): the product of a set's projections along its axes is at
-//! least its size to the power of one less than the number of axes.
+//! Input: the grid of ranks, ranks per node. Output: a least worst node and a least total. Invariant: a bound may be
+//! too low, never too high: it is printed as proven, and the search stops at a map that meets it.
+//!
+//! Sources. Least surface of `n` unit cubes: R. Ahlswede, S. L. Bezrukov, "Edge isoperimetric theorems for integer
+//! point arrays", Applied Mathematics Letters 8 (1995); L. Alonso, R. Cerf, "The three dimensional polyominoes of
+//! minimal area", Electronic Journal of Combinatorics 3 (1996). In a narrow grid: L. H. Loomis, H. Whitney, "An
+//! inequality related to the isoperimetric inequality", Bulletin of the AMS 55 (1949): the product of a set's
+//! projections along its axes is at least its size to the power of one less than the number of axes.
 
 use super::ranks::{Cost, Ranks};
 use crate::grid::{AXES, Extents};

@@ -1,11 +1,14 @@
 //! Folds a grid of nodes' shares into a torus.
 //!
-//! Input: shares along each axis (what is left of the grid of ranks once each node holds a brick of it), and the torus.
-//! Output: a node for each share. The length of each axis of the grid is written as a product with a factor for each axis of
-//! the torus; a coordinate becomes digits, one for each factor, counted up and down so that one step changes one digit by one
-//! (a reflected Gray code); an axis of the torus holds the digits that fall to it side by side. Where an axis of the grid goes
-//! around a whole ring several times, half of the rounds go one way and half the other, each begun one further, so that it
-//! closes and its turns lie apart.
+//! Input: shares along each axis (what is left of the grid of ranks once each node holds a brick of it), and the
+//! torus. Output: a node for each share. The length of each axis of the grid is written as a product with a factor
+//! for each axis of the torus; a coordinate becomes digits, one for each factor, counted up and down so that one step
+//! changes one digit by one (a reflected Gray code); an axis of the torus holds the digits that fall to it side by
+//! side. Where an axis of the grid goes around a whole ring several times, half of the rounds go one way and half the
+//! other, each begun one further, so that it closes and its turns lie apart.
+//!
+//! Invariant: each share has a node of its own. Ways are counted and cut off by number, never by time, and ties keep
+//! their order, so that the same input gives the same folds.
 
 use super::ranks::{Ranks, short};
 use crate::grid::{AXES, Extents};

@@ -1,6 +1,8 @@
 //! What a map of ranks onto the nodes of a network costs: loads of links, ways, and edges between nodes.
 //!
 //! Input: edges, node of each end. Output: [`Metrics`]. Messages have unit weight, one each way along each edge.
+//! Invariant: loads are counted as integers, so that the order of edges changes nothing; `link_load` is finite and
+//! never negative, since maps are compared by its bits. The longest way is told, never compared.
 
 use super::ranks::{Cost, Ranks};
 use crate::torus::machine::network::{Kind, Network};

@@ -1,9 +1,14 @@
-//! Maps by published algorithms: what ours is never worse than.
+//! Maps by published algorithms: where no network is known, and for no more ranks than `LARGE`, what ours is never
+//! worse than.
 //!
-//! Sources. Bricks: W. Gropp, "Using node and socket information to implement MPI Cartesian topologies", Parallel Computing
-//! 85 (2019). Hyperplane, k-d tree, stencil strips: S. Hunold, K. von Kirchbach, M. Lehr, C. Schulz, J. L. Träff, "Efficient
-//! process-to-node mapping algorithms for stencil computations", IEEE Cluster 2020. Hilbert's curve in any number of
-//! dimensions: J. Skilling, "Programming the Hilbert curve", AIP Conference Proceedings 707 (2004).
+//! Input: the grid of ranks, ranks per node. Output: a node for each rank. Invariant: no node has more than its
+//! ranks, nodes are numbered from 0 without gaps, and where they lie in the network is not decided here. The
+//! algorithms stay as published: they are what ours is measured against.
+//!
+//! Sources. Bricks: W. Gropp, "Using node and socket information to implement MPI Cartesian topologies", Parallel
+//! Computing 85 (2019). Hyperplane, k-d tree, stencil strips: S. Hunold, K. von Kirchbach, M. Lehr, C. Schulz, J. L.
+//! Träff, "Efficient process-to-node mapping algorithms for stencil computations", IEEE Cluster 2020. Hilbert's curve
+//! in any number of dimensions: J. Skilling, "Programming the Hilbert curve", AIP Conference Proceedings 707 (2004).
 
 use super::bound::faces;
 use super::curve::Curve;

@@ -1,6 +1,8 @@
 //! The grid of ranks as a graph, and what a map of it onto nodes costs.
 //!
-//! Input: ranks along each axis, which axes wrap around. Output: edges, and counts of those between nodes. Pure integers.
+//! Input: ranks along each axis, which axes wrap around. Output: edges, and counts of those between nodes. Pure
+//! integers. Invariant: rank r is cell r, slowest axis first, as parts are numbered. Each edge is visited once; an
+//! axis of one rank has none, and one of two that wraps around has two between the same ranks.
 
 use crate::grid::{AXES, Extents};
 

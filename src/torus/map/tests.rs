@@ -1,4 +1,8 @@
 //! Maps against published numbers, against the named algorithms, and against what no map can beat.
+//!
+//! Invariant: without a network the cost of a map is counted anew here, rank by rank, and not taken at its word.
+//! Random grids follow from one seed, so that every run tries the same. Published numbers are the most that may come
+//! out: a change of the search may lower them, never raise them.
 
 use super::bound::least_surface;
 use super::refine::Chance;

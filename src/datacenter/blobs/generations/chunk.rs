@@ -1,4 +1,9 @@
 //! Chunks: a block's values to files and back, and out of checkpoints with other cuts.
+//!
+//! Input: step, block, and its values. Output: a file per component; or the values, none if a file is missing.
+//! Invariant: a chunk that is there is not written over unless `replace` asks for it, and nothing is put into a
+//! checkpoint with other cuts. What was read and is not what its checksum, its receipts and the manifest say is given
+//! as a damaged value, never as an error; an error of the disk means that one may ask again.
 
 use std::borrow::Cow;
 use std::path::Path;

@@ -1,6 +1,9 @@
 //! Receipts: the names say that a chunk with this digest was read back, the contents are the records of its files.
 //!
-//! Content: CRC-32C of all else, then the records as bincode. It is a function of the chunk, so it may be written again.
+//! Input: a chunk that was read back. Output: its receipt; or the records in one, lost if they cannot be used.
+//! Content: CRC-32C of all else, then the records as bincode. It is a function of the chunk, so it may be written
+//! again. Invariant: `confirm` writes a receipt only for a chunk that it, or the look before it, read and found to
+//! have the digest; one that is missing or damaged is lost, never an error, and the chunk tells all that it held.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;

@@ -1,4 +1,9 @@
 //! Manifests: written from receipts, with the same bytes by every writer, and read against them.
+//!
+//! Input: a step, and its receipts. Output: its manifest, as a file or as the protocol's value. Invariant: one is
+//! made only once the files of each block's chunk are there and a receipt has their records; one that was read may be
+//! written again as it was, whatever became of the chunks. Metadata and coordinates stand before it. Here a receipt
+//! is taken back only where its chunk is gone, or where its content is lost and the chunk does not have its digest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,7 +1,9 @@
 //! The records in an SQLite file: one connection, one operation.
 //!
-//! Revisions rise by random strides from a random beginning, so that neither a new file nor an older copy of it counts on
-//! with numbers that were in use.
+//! Input: a prefix, or a batch. Output: the records under it, or the batch's revision. Revisions rise by random
+//! strides from a random beginning, so that neither a new file nor an older copy of it counts on with numbers that
+//! were in use. Invariant: a batch is one transaction in which all fences hold or nothing is written; a record whose
+//! CRC-32C over key, revision and value is wrong is given to nobody: the whole file then counts as damaged.
 
 use std::path::Path;
 use std::time::Duration;

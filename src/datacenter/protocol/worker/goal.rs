@@ -1,4 +1,9 @@
 //! What a worker wants next, and when it asks again: the only waits there are.
+//!
+//! Input: what the other modules want, reach or put off. Output: questions that are due. Invariant: a goal stays
+//! until it is reached or dropped, and always has a time at which it is asked again; a retry is paid from the budget,
+//! but for those goals that are asked again and again, and for one that was answered with a wait. What is random
+//! comes from the worker's own seed.
 
 use std::collections::BTreeMap;
 

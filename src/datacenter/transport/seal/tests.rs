@@ -1,3 +1,8 @@
+//! Seals open for their own request alone, and counters are heard once.
+//!
+//! Invariant: no flipped bit, cut or addition leaves a seal that opens, wherever it is; keys and claims are fixed, so
+//! each test does the same every time.
+
 use super::*;
 
 fn key() -> Key {

@@ -1,3 +1,8 @@
+//! How a run's secret is made, found and refused.
+//!
+//! Input: folders of their own. Invariant: no test reads or sets `RINGFORT_SECRET`, so they may run side by side,
+//! whatever the caller has set. What raced makers leave in a folder is compared as a whole.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Barrier;
 

@@ -1,3 +1,8 @@
+//! Bodies that carry the right seal and are rubbish, and bodies that are too large.
+//!
+//! Invariant: whatever a sealed body holds, it gets an answer and no panic, and the room that its bytes took is free
+//! again; bodies over a bound are turned away before they are read.
+
 use std::sync::atomic::AtomicU64;
 
 use axum::http::Method;

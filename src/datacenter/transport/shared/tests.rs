@@ -1,3 +1,8 @@
+//! Values in shared memory: used again, bounded, read late, forged, and swept once their workers are gone.
+//!
+//! Invariant: every test has a temporary folder of its own; none looks into the memory that runs of this host share,
+//! and none rests on how long anything takes. A late reader may fail, but never get another value's bytes.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::super::super::protocol::Block;

@@ -1,3 +1,9 @@
+//! Messages come out as they went in, and what lies about its lengths is refused.
+//!
+//! Input: one message of each kind, and damaged or random bytes. Invariant: `bodies` holds every kind of body, so a
+//! new kind is added there, and to the range that the damage is drawn from. Lengths are refused before a file is
+//! opened, and rubbish never panics.
+
 use proptest::prelude::*;
 
 use super::*;

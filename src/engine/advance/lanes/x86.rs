@@ -1,4 +1,10 @@
 //! Vectors of AVX-512 and AVX2: one macro call each.
+//!
+//! Input and output: registers, and rows of values in memory. Invariant: values of these types exist only inside the
+//! functions of `rows` that are compiled for their instruction set, and what is inlined there; these are called only
+//! where it was detected, and all that is unsafe here rests on that. Every operation rounds each value as the scalar
+//! one does: products and sums are fused in `mul_add` alone, and a comparison with NaN is false. Loads and stores
+//! need no alignment, but for those past the cache.
 
 use std::arch::x86_64::*;
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};

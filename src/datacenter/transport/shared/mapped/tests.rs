@@ -1,3 +1,9 @@
+//! Values read where they lie: what is read is whole, and what is being read is not written over.
+//!
+//! Input: two workers' folders in one directory of the test's own. Invariant: writer and reader open each file apart,
+//! as two processes would: locks belong to open files, so they keep the two apart within one process too. A read may
+//! be refused, but never gives bytes of two values.
+
 use std::fs;
 use std::path::Path;
 
