@@ -285,8 +285,10 @@ fn commands(page: &str, folder: &mut PathBuf, code: &str) {
 
 /// A block about workers: its first line once with so many steps that the others find it at work, and once as it is.
 fn workers(folder: &Path, [first, status, worker, drain]: [&str; 4]) {
-    // Should nobody be left to end it, it ends itself.
-    let mut lasting = launch(folder, &format!("exec timeout 120 {first} --set time.steps=100000000")).start();
+    // Should nobody be left to end it, it ends itself. A signal goes to the supervisor alone, once: a second would have it
+    // leave before its workers are gone.
+    let mut lasting =
+        launch(folder, &format!("exec timeout --foreground 120 {first} --set time.steps=100000000")).start();
     let is_at_work = |pid: u32| {
         let status = launch(folder, status).ends_anyhow();
         status.out.contains(&pid.to_string()).then_some(())
